@@ -81,3 +81,14 @@ def env_networks(name: str) -> list[str]:
                 f"{name} has {word!r}, which is not an address or a network. Example: 127.0.0.1, 172.16.0.0/12."
             ) from None
     return found
+
+
+def env_locations(name: str) -> list[str]:
+    """Names of Google Cloud locations, separated by commas."""
+    found = [word.strip() for word in env(name).split(",") if word.strip()]
+    for word in found:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", word):
+            raise ImproperlyConfigured(
+                f"{name} has {word!r}, which is not a location. Example: us-central1, europe-west4."
+            )
+    return found

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.connections import database, files, mail, redis
 from console.datadir import load_secret, open_data_dir, unusable
-from console.environment import env, env_bool, env_choice, env_networks, env_number, env_secret, env_url
+from console.environment import env, env_bool, env_choice, env_locations, env_networks, env_number, env_secret, env_url
 from jobs import log_lines
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -56,6 +56,8 @@ WEBHOOK_TIMEOUT = 15
 VERTEX_API_ENDPOINT = env_url("VERTEX_API_ENDPOINT", {"http", "https"}, "http://127.0.0.1:8085")
 VERTEX_PROJECT = env("VERTEX_PROJECT", "garden-local" if VERTEX_API_ENDPOINT else "")
 VERTEX_LOCATION = env("VERTEX_LOCATION", "us-central1")
+# Those that people may choose from beside it; none: all that Google documents for the tuning of open models.
+VERTEX_LOCATIONS = env_locations("VERTEX_LOCATIONS")
 # Without a name it is as good as empty.
 VERTEX_BUCKET = env("VERTEX_BUCKET").rstrip("/").removesuffix("gs:") or (
     "gs://garden-local" if VERTEX_API_ENDPOINT else ""

@@ -16,6 +16,7 @@ from console.presenters.tuning.wizard.drafts import Wizard
 from console.web.http import ConsoleRequest
 from jobs import tasks
 from jobs.models import PublisherModel, TuningDraft
+from jobs.services.catalogue import regions
 from jobs.services.preflight import preflight, subjects
 from jobs.services.preflight.lines import Subject
 from jobs.services.tuning import jobs
@@ -38,22 +39,28 @@ def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def of_deployment(request: ConsoleRequest) -> HttpResponse:
-    """`model`, `machine` and `max_replicas` as in the form of the deployment. Nothing without a model."""
+    """`model`, `machine`, `location` and `max_replicas` as in the form of the deployment. Nothing without a model."""
     values = request.POST if request.POST.get("model") else request.GET
     if not values.get("model"):
         return HttpResponse(status=204)
     variant = get_variant_or_404(values.get("model", ""))
     machine, replicas = values.get("machine", ""), parse_replicas(values.get("max_replicas", ""))
+    region = parse_region(values.get("location", ""))
     chosen = variant.machine(machine)["machine_type"] if machine in variant.machines else ""
-    told = urlencode({"model": variant.name, "machine": machine, "max_replicas": replicas})
+    told = urlencode({"model": variant.name, "machine": machine, "max_replicas": replicas, "location": region})
     url = f"{reverse('model-preflight')}?{told}"
-    return answer(request, subjects.of_deployment(variant.name, chosen, replicas), url)
+    return answer(request, subjects.of_deployment(variant.name, chosen, replicas, region), url)
 
 
 def get_variant_or_404(name: str) -> Variant:
     if "\x00" in name:
         raise Http404
     return family([get_object_or_404(PublisherModel.objects.only_listed(), name=name)]).variants[0]
+
+
+def parse_region(text: str) -> str:
+    """As the form would refuse another one, it is not looked at."""
+    return text if text in regions.list_serving_regions() else ""
 
 
 def parse_replicas(text: str) -> int:

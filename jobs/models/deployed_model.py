@@ -12,8 +12,6 @@ from .tuning import TuningJob
 # Of the local server: this computer itself.
 LOCAL_MACHINE = "local-cpu"
 
-LOCAL_MACHINE = "local-cpu"
-
 
 class DeployedModelQuerySet(RemoteQuerySet):
     def live(self) -> Self:
@@ -48,6 +46,8 @@ class DeployedModel(PaidResource):
     accelerator_count = models.PositiveIntegerField(default=0)
     min_replicas = models.PositiveSmallIntegerField(default=1)
     max_replicas = models.PositiveSmallIntegerField(default=1)
+    # See jobs.services.endpoints.serving.spec. With `idle_minutes` in it, `min_replicas` is 0.
+    serving_options = models.JSONField(default=dict, blank=True)
     available_replicas = models.PositiveSmallIntegerField(null=True, blank=True)
     # Set while Vertex AI has still to be told of other numbers; the second says which wish was sent last.
     replicas_asked_at = models.DateTimeField(null=True, blank=True)

@@ -25,6 +25,13 @@ class LeaseKind(models.TextChoices):
     IDLE = "IDLE", _("After a period without requests")
 
 
+class Reservation(models.TextChoices):
+    """Compute Engine machines that a deployed model may use; as `ReservationAffinity.Type` calls them."""
+
+    ANY = "ANY_RESERVATION", _("Any that fits")
+    SPECIFIC = "SPECIFIC_RESERVATION", _("Only these")
+
+
 class EndpointQuerySet(RemoteQuerySet):
     def not_deleted(self) -> Self:
         return self.exclude(state=EndpointState.DELETED)

@@ -19,14 +19,17 @@ credentials.
 
 NO_TOOLS = "NO_TOOLS"
 UNAUTHENTICATED, UNREADABLE_FILE = "UNAUTHENTICATED", "UNREADABLE_FILE"
+# No replica is there yet, and the request that says so has asked for one: it was dropped, and may be sent again.
+COLD = "COLD"
 
 
 class VertexError(Exception):
     retryable = False
 
-    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+    def __init__(self, message: str, code: str = "UNKNOWN", retry_after: float = 0) -> None:
+        """`retry_after`: for how many seconds the server asks to wait, where it does."""
         super().__init__(message)
-        self.code = code
+        self.code, self.retry_after = code, retry_after
 
     @property
     def is_about_credentials(self) -> bool:

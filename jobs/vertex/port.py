@@ -105,8 +105,8 @@ class Storage(Protocol):
     def members_by_role(self, uri: str) -> Mapping[str, Sequence[str]]:
         """Who has which role on the bucket itself, as `serviceAccount:a@b`; the project's own grants are not in it."""
 
-    def ensure_bucket(self, uri: str) -> None:
-        """Creates the bucket of `uri` when it does not exist."""
+    def ensure_bucket(self, uri: str, location: str = "") -> None:
+        """Creates the bucket of `uri` in this location (empty: the configured one) when it does not exist."""
 
 
 class Tuning(Protocol):
@@ -121,8 +121,8 @@ class Tuning(Protocol):
         Reads all pages and matches here too; raises rather than answer from a part of the list.
         """
 
-    def count_running(self) -> int:
-        """Jobs that are queued, pending or running, in the configured location and `global`."""
+    def count_running(self, location: str = "") -> int:
+        """Jobs that are queued, pending or running, in this location (empty: the configured one) and `global`."""
 
     def cancel(self, name: str) -> None: ...
 
@@ -141,9 +141,10 @@ class Deployment(Protocol):
     def find_deployment(self, endpoint: str) -> RemoteOperation | None:
         """The last deployment onto this endpoint, with its stage; also how to find one whose reply was lost."""
 
-    def endpoint_name(self, endpoint_user_id: str) -> str: ...
+    def endpoint_name(self, endpoint_user_id: str, location: str = "") -> str:
+        """`location` empty: the one that is configured, here and below."""
 
-    def model_name(self, model_user_id: str) -> str: ...
+    def model_name(self, model_user_id: str, location: str = "") -> str: ...
 
     def get_endpoint(self, name: str) -> RemoteEndpoint: ...
 

@@ -115,10 +115,29 @@ class Point:
 
 
 @dataclass(frozen=True)
+class ServingOptions:
+    """What is asked for beside machine and replicas, and together with a machine only; `labels` always.
+
+    `idle_seconds`: with `min_replicas` of 0, how long nobody has to ask before no machine is left. `reservation` is a
+    `ReservationAffinity.Type`, and `reservations` are full names. `autoscaling`: targets by the metric's full name.
+    `service_account` is taken with a model for an endpoint that exists only: `:deploy` has no field for it.
+    """
+
+    idle_seconds: int | None = None
+    reservation: str = ""
+    reservations: tuple[str, ...] = ()
+    flex_start_seconds: int | None = None
+    autoscaling: Mapping[str, int] = field(default_factory=dict)
+    service_account: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DeploySpec:
     """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer).
 
-    The replicas are asked for together with the machine only: without one, Vertex AI chooses both.
+    The replicas are asked for together with the machine only: without one, Vertex AI chooses both. `location` empty:
+    the one that is configured.
     """
 
     endpoint_user_id: str
@@ -134,6 +153,8 @@ class DeploySpec:
     max_replicas: int = 1
     spot: bool = False
     shared_address: bool = False
+    location: str = ""
+    options: ServingOptions = field(default_factory=ServingOptions)
 
 
 @dataclass(frozen=True)
@@ -153,6 +174,7 @@ class DeployToExistingSpec:
     labels: Mapping[str, str]
     min_replicas: int = 1
     max_replicas: int = 1
+    options: ServingOptions = field(default_factory=ServingOptions)
 
 
 @dataclass(frozen=True)
@@ -182,6 +204,7 @@ class RemoteDeployedModel:
     is_asleep: bool = False
     message: str = ""
     machine: MachineSpec | None = None
+    options: ServingOptions = field(default_factory=ServingOptions)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from console.connections import database, files
-from console.environment import env_choice, env_number, env_secret
+from console.environment import env_choice, env_locations, env_number, env_secret
 
 ROOT = Path(__file__).parents[2]
 ASK = """
@@ -69,6 +69,15 @@ def test_a_number_that_is_no_amount_stops_the_start(monkeypatch, text):
     monkeypatch.setenv("VERTEX_POLL_SECONDS", text)
     with pytest.raises(ImproperlyConfigured, match="VERTEX_POLL_SECONDS"):
         env_number("VERTEX_POLL_SECONDS", 10, 0.2)
+
+
+def test_locations_are_names_with_commas_between_them(monkeypatch):
+    monkeypatch.setenv("VERTEX_LOCATIONS", " europe-west4,us-west1 ,, global")
+    assert env_locations("VERTEX_LOCATIONS") == ["europe-west4", "us-west1", "global"]
+    for wrong in ("Europe", "a b", "europe-", "x/y"):
+        monkeypatch.setenv("VERTEX_LOCATIONS", f"us-west1,{wrong}")
+        with pytest.raises(ImproperlyConfigured, match="VERTEX_LOCATIONS has .* which is not a location"):
+            env_locations("VERTEX_LOCATIONS")
 
 
 def test_the_options_of_a_database_address_are_kept(tmp_path):

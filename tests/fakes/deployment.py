@@ -10,11 +10,26 @@ from jobs.vertex.values import (
     RemoteEndpoint,
     RemoteError,
     RemoteOperation,
+    ServingOptions,
 )
-from tests.fakes.base import LOCATION, PARENT, STAGES, Creation, Part, R, remote
+from tests.fakes.base import LOCATION, PARENT, PROJECT, STAGES, Creation, Part, R, remote
 
 if TYPE_CHECKING:
     from tests.fakes import FakeGateway
+
+
+def _parent(location: str) -> str:
+    return f"projects/{PROJECT}/locations/{location or LOCATION}"
+
+
+def _location_of(name: str) -> str:
+    return name.split("/")[3]
+
+
+def _kept(spec: DeploySpec | DeployToExistingSpec) -> ServingOptions:
+    """As the server shows it: with the labels of the request among those of its options."""
+    resources = spec.options if spec.machine else ServingOptions(service_account=spec.options.service_account)
+    return replace(resources, labels={**spec.options.labels, **spec.labels})
 
 
 @dataclass
@@ -41,13 +56,14 @@ class FakeDeployment(Part):
 
     @remote
     def deploy(self, spec: DeploySpec) -> str:
-        name, model = self._endpoint_name(spec.endpoint_user_id), self._model_name(spec.model_user_id)
+        name = self._endpoint_name(spec.endpoint_user_id, spec.location)
+        model = self._model_name(spec.model_user_id, spec.location)
         self._check(spec, name, model)
         endpoint = RemoteEndpoint(name, spec.endpoint_display_name, dict(spec.labels), "", ())
         self.endpoints[name], self.models[model], self.specs[name] = endpoint, spec.model_display_name, spec
         self.world.ledger.append(Creation("deployment", name, dict(spec.labels)))
         return self._begin(
-            f"{PARENT}/operations", lambda: self._serve(name, model), by_itself=False, stage=STAGES[0],
+            f"{_parent(spec.location)}/operations", lambda: self._serve(name, model), by_itself=False, stage=STAGES[0],
             response={"endpoint": name, "model": f"{model}@1"}, deploys=name,
         )  # fmt: skip
 
@@ -65,11 +81,11 @@ class FakeDeployment(Part):
         found = [operation.state for operation in self.operations.values() if operation.deploys == endpoint]
         return replace(found[-1], response={}) if found else None
 
-    def endpoint_name(self, endpoint_user_id: str) -> str:
-        return self._endpoint_name(endpoint_user_id)
+    def endpoint_name(self, endpoint_user_id: str, location: str = "") -> str:
+        return self._endpoint_name(endpoint_user_id, location)
 
-    def model_name(self, model_user_id: str) -> str:
-        return self._model_name(model_user_id)
+    def model_name(self, model_user_id: str, location: str = "") -> str:
+        return self._model_name(model_user_id, location)
 
     @remote
     def get_endpoint(self, name: str) -> RemoteEndpoint:
@@ -79,7 +95,8 @@ class FakeDeployment(Part):
     def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
         """Paid, but not a create: done twice it is the same. Refused for a range that makes no sense."""
         self._deployed(endpoint, deployed_model_id)
-        if not 1 <= min_replicas <= max_replicas:
+        to_zero = any(one.options.idle_seconds for one in self.endpoints[endpoint].deployed_models)
+        if not (0 if to_zero else 1) <= min_replicas <= max_replicas:
             raise Refused("min_replica_count must be at least 1 and at most max_replica_count.", "INVALID_ARGUMENT")
         return self._begin(
             f"{endpoint}/operations", lambda: self._scaled(endpoint, deployed_model_id, min_replicas, max_replicas)
@@ -87,7 +104,7 @@ class FakeDeployment(Part):
 
     @remote
     def upload_model(self, spec: DeployToExistingSpec) -> str:
-        model = self._model_name(spec.model_user_id)
+        model = self._model_name(spec.model_user_id, _location_of(spec.endpoint))
         if model in self.models:
             raise AlreadyExists(f"{model} already exists.", "ALREADY_EXISTS")
         self._require_weights(spec)
@@ -96,7 +113,8 @@ class FakeDeployment(Part):
     @remote
     def deploy_to_existing(self, spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> str:
         """Ends when it is told to, as every deployment. An id that is taken is refused, be it on its way only."""
-        model, found = self._model_name(spec.model_user_id), self._known(self.endpoints, spec.endpoint, "Endpoint")
+        model = self._model_name(spec.model_user_id, _location_of(spec.endpoint))
+        found = self._known(self.endpoints, spec.endpoint, "Endpoint")
         self._known(self.models, model, "Model")
         self._check_split({**traffic_split}, {"0", *(one.id for one in found.deployed_models)})
         taken = {one.id for one in found.deployed_models} | self.coming.get(spec.endpoint, set())
@@ -174,10 +192,13 @@ class FakeDeployment(Part):
         operation.state = replace(operation.state, done=True, error=error, stage="FAILED_TO_DEPLOY", response={})
         self.coming.pop(operation.deploys, None)
         if removes:
-            self.models.pop(self._model_name(self.specs[operation.deploys].model_user_id))
+            spec = self.specs[operation.deploys]
+            self.models.pop(self._model_name(spec.model_user_id, spec.location))
             self.endpoints.pop(operation.deploys)
 
     def _check(self, spec: DeploySpec, name: str, model: str) -> None:
+        if spec.location in ("global", "us", "eu"):
+            raise Refused(f"Models are not deployed in {spec.location}: name a region.", "FAILED_PRECONDITION")
         if name in self.endpoints or model in self.models:
             raise AlreadyExists(f"{name} already exists.", "ALREADY_EXISTS")
         self._require_weights(spec)
@@ -197,8 +218,8 @@ class FakeDeployment(Part):
     def _serve(self, name: str, model: str) -> None:
         spec = self.specs[name]
         asked = (spec.min_replicas, spec.max_replicas) if spec.machine else (1, 1)
-        deployed = RemoteDeployedModel("4711", model, self.models[model], asked[0], *asked)
-        dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
+        deployed = RemoteDeployedModel("4711", model, self.models[model], max(asked[0], 1), *asked, options=_kept(spec))
+        dns = f"{name.rsplit('/', 1)[1]}.{_location_of(name)}-1.prediction.vertexai.goog"
         shared = self.specs[name].shared_address
         self.endpoints[name] = replace(
             self.endpoints[name], dedicated_dns="" if shared else dns, deployed_models=(deployed,),
@@ -206,10 +227,18 @@ class FakeDeployment(Part):
         )  # fmt: skip
 
     def _serve_too(self, spec: DeployToExistingSpec, split: Mapping[str, int]) -> None:
-        found, model = self.endpoints[spec.endpoint], self._model_name(spec.model_user_id)
+        model = self._model_name(spec.model_user_id, _location_of(spec.endpoint))
+        found = self.endpoints[spec.endpoint]
         low, high = spec.min_replicas, spec.max_replicas
         deployed = RemoteDeployedModel(
-            spec.deployed_model_id, model, spec.display_name, low, low, high, machine=spec.machine
+            spec.deployed_model_id,
+            model,
+            spec.display_name,
+            low,
+            low,
+            high,
+            machine=spec.machine,
+            options=_kept(spec),
         )
         self.coming[spec.endpoint].discard(deployed.id)
         self.endpoints[spec.endpoint] = replace(
@@ -257,11 +286,11 @@ class FakeDeployment(Part):
         self.operations[name] = FakeOperation(state, finish, by_itself and not self.slow_removals, deploys)
         return name
 
-    def _endpoint_name(self, endpoint_user_id: str) -> str:
-        return f"{PARENT}/endpoints/{endpoint_user_id}"
+    def _endpoint_name(self, endpoint_user_id: str, location: str = "") -> str:
+        return f"{_parent(location)}/endpoints/{endpoint_user_id}"
 
-    def _model_name(self, model_user_id: str) -> str:
-        return f"{PARENT}/models/{model_user_id}"
+    def _model_name(self, model_user_id: str, location: str = "") -> str:
+        return f"{_parent(location)}/models/{model_user_id}"
 
     def _known(self, table: Mapping[str, R], name: str, kind: str) -> R:
         if name not in table:

@@ -98,7 +98,7 @@ class FakeStorage(Part):
         return self.members
 
     @remote
-    def ensure_bucket(self, uri: str) -> None:
+    def ensure_bucket(self, uri: str, location: str = "") -> None:
         self.buckets.add(parse_gs_uri(uri)[0])
 
     def _problem(self, uri: str) -> str:

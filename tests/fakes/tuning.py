@@ -46,8 +46,10 @@ class FakeTuning(Part):
         return sorted((job for job in shown if job.labels.get(label) == value), key=_created)
 
     @remote
-    def count_running(self) -> int:
-        return sum(job.state in ("QUEUED", "PENDING", "RUNNING") for job in self.jobs.values())
+    def count_running(self, location: str = "") -> int:
+        looked = {location or LOCATION, "global"}
+        here = [job for job in self.jobs.values() if job.name.split("/")[3] in looked]
+        return sum(job.state in ("QUEUED", "PENDING", "RUNNING") for job in here)
 
     @remote
     def cancel(self, name: str) -> None:

@@ -326,6 +326,7 @@ def forbidden(world: World) -> Endpoint:
 
 
 L4 = {"machine": "g2-standard-12"}
+HERE = {"region": "us-central1"}
 ENDPOINTS: dict[str, Case] = {
     "stock-out": Case(
         stock_out, "stock_out", "machine:a2-highgpu-1g", {**L4, "region": "us-central1", "code": "UNAVAILABLE"},
@@ -339,12 +340,13 @@ ENDPOINTS: dict[str, Case] = {
     ),
     "quota": Case(
         no_quota, "quota", "one_replica",
-        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4, "code": "RESOURCE_EXHAUSTED"},
+        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4, **HERE, "code": "RESOURCE_EXHAUSTED"},
         differs={"max_replicas": 1},
     ),
     "waits for quota": Case(
         waits_for_quota, "quota", "machine:a2-highgpu-1g",
-        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4}, differs={"machine_type": "a2-highgpu-1g"},
+        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4, **HERE},
+        differs={"machine_type": "a2-highgpu-1g"},
     ),
     "terms": Case(terms_of_the_model, "terms", "accept_terms", {"code": "FAILED_PRECONDITION"},
                   differs={"accepts_licence": True}),
@@ -379,6 +381,32 @@ def test_an_endpoint_is_mended_by_its_button(world: World, client: Any, case: Ca
     assert changed == case.differs
     if case.cause == "never_ready":
         assert world.drive.until(endpoint, state="DELETED").resource_name not in world.gateway.deployment.endpoints
+
+
+@pytest.mark.parametrize("break_it", [stock_out, waits_for_quota])
+def test_what_one_region_lacks_another_may_have(world: World, client: Any, break_it: Any) -> None:
+    """What is left of the first, or waits to be sent, goes: nothing is paid for twice."""
+    endpoint = break_it(world)
+    client.force_login(endpoint.owner)
+    page = client.get(reverse("endpoint-detail", args=[endpoint.pk])).content.decode()
+    assert 'name="fix" value="region:europe-west4"' in page
+    assert "Deploy in europe-west4" in page
+    assert client.post(reverse("endpoint-fix", args=[endpoint.pk]), {"fix": "region:mars-1"}).status_code == 409
+    paid = len(world.gateway.creates("deployment"))
+    world.gateway.automatic = True
+    for _twice in range(2):
+        client.post(reverse("endpoint-fix", args=[endpoint.pk]), {"fix": "region:europe-west4"})
+
+    made = Endpoint.objects.with_model().exclude(pk=endpoint.pk).get()
+    world.drive.until(made, state="READY")
+    world.drive.until(endpoint, state="DELETED")
+    assert len(world.gateway.creates("deployment")) == paid + 1
+    assert "/locations/europe-west4/endpoints/" in made.resource_name
+    assert {made.location, made.model.location} == {"europe-west4"}
+    assert list(world.gateway.deployment.endpoints) == [made.resource_name]
+    endpoints.request_delete(made)
+    world.drive.until(made, state="DELETED")
+    assert (world.gateway.deployment.endpoints, world.gateway.deployment.models) == ({}, {})
 
 
 def test_a_model_beside_others_is_mended_by_its_button(world: World, client: Any) -> None:

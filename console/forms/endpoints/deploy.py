@@ -1,10 +1,12 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
+from console.forms.endpoints.serving_options import ServingOptionsForm
 from console.forms.fields import DisplayNameField, ask_for_licence, fill_replicas, lazy_text, report_problems
+from console.forms.tuning.judged import OfferedField
 from jobs.models.endpoint import MAX_REPLICAS
 from jobs.models.fields.uris import format_gs_uri, parse_gs_uri
 from jobs.services.endpoints.spec_rules import find_problems, replicas_remedy
@@ -20,8 +22,8 @@ class ReplicasField(forms.IntegerField):
         super().__init__(required=False, initial=1, error_messages=messages, widget=widget, **kwargs)
 
 
-class PlacementForm(forms.Form):
-    """Names and machine. `key` is made with the page: the form sent twice is one endpoint."""
+class PlacementForm(ServingOptionsForm):
+    """Names, region, machine and options. `key` is made with the page: the form sent twice is one endpoint."""
 
     use_required_attribute = False
 
@@ -42,12 +44,55 @@ class PlacementForm(forms.Form):
             ("required", "invalid_choice"), _("This machine isn't available for this model. Choose one from the list.")
         ),
     )
+    location = OfferedField(
+        label=_("Region"),
+        required=False,
+        help_text=_("Where the endpoint runs. Quotas and free machines differ from region to region."),
+    )
 
-    def __init__(self, *args: Any, machines: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        machines: Mapping[str, str],
+        regions: Sequence[str] = (),
+        offered: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        """`regions` to choose from; without any, there is one. `offered`: names of options."""
         super().__init__(*args, **kwargs)
         field = self.fields["machine"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = list(machines.items())
+        location = self.fields["location"]
+        assert isinstance(location, forms.ChoiceField)
+        location.choices = [(region, region) for region in regions]
+        if not regions:
+            del self.fields["location"]
+        self.keep_offered(offered)
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Something there is not as it was to begin with, or wrong."""
+        return any(
+            field.errors or (self.is_bound and str(field.data or field.initial or "") != str(field.initial or ""))
+            for field in self.advanced_fields
+        )
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        return self.option_fields
+
+    def clean(self) -> None:
+        values = self.cleaned_data
+        fill_replicas(values, "min_replicas", "max_replicas")
+        machine_type, _accelerator, count = values.get("machine", "").split(":") if values.get("machine") else ("",) * 3
+        judged = values | {
+            "options": self.options, "machine_type": machine_type, "accelerator_count": int(count or 0),
+            "spot": values.get("spot", False), "shared_address": values.get("shared_address", False),
+        }  # fmt: skip
+        if not values.get("location"):
+            judged.pop("location", None)
+        report_problems(self, find_problems(judged))
 
 
 class DeployForm(PlacementForm):
@@ -86,19 +131,7 @@ class DeployForm(PlacementForm):
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in (*SCALING, "shared_address") if name in self.fields]
-
-    @property
-    def opens_advanced(self) -> bool:
-        """Something there is not as it was to begin with, or wrong."""
-        return any(
-            field.errors or (self.is_bound and str(field.data or field.initial or "") != str(field.initial or ""))
-            for field in self.advanced_fields
-        )
-
-    def clean(self) -> None:
-        fill_replicas(self.cleaned_data, "min_replicas", "max_replicas")
-        report_problems(self, find_problems(self.cleaned_data))
+        return [*(self[name] for name in (*SCALING, "shared_address") if name in self.fields), *self.option_fields]
 
 
 class WeightsForm(PlacementForm):
@@ -109,7 +142,7 @@ class WeightsForm(PlacementForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "gs://"}),
         error_messages={"required": _("Enter the folder that contains the weights, such as gs://my-bucket/my-model.")},
     )
-    field_order = ("key", "artifact_uri", "model_display_name", "display_name", "machine")
+    field_order = ("key", "artifact_uri", "model_display_name", "display_name", "location", "machine")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -60,9 +60,16 @@ class ReplicasForm(forms.Form):
         **WHOLE_NUMBER,
     )
 
+    def __init__(self, *args: Any, scales_to_zero: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.scales_to_zero = scales_to_zero
+        if scales_to_zero:
+            self.fields["minimum"].widget.attrs["min"] = 0
+
     def clean(self) -> None:
         names = {"min_replicas": "minimum", "max_replicas": "maximum"}
         asked = {name: self.cleaned_data[own] for name, own in names.items() if own in self.cleaned_data}
+        asked["scales_to_zero"] = self.scales_to_zero
         report_problems(self, (replace(one, field=names[one.field]) for one in find_problems(asked)))
 
 

@@ -1,10 +1,11 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import DisplayNameField, lazy_text
+from console.forms.endpoints.serving_options import ServingOptionsForm
+from console.forms.fields import DisplayNameField, lazy_text, report_problems
 from jobs.services.endpoints.spec_rules import ALL, find_problems, share_remedy
 
 
@@ -40,7 +41,7 @@ class TrafficSplitForm(forms.Form):
         return {id_: self.cleaned_data[f"share-{id_}"] for id_, _name, _share in self.models}
 
 
-class DeployedModelForm(forms.Form):
+class DeployedModelForm(ServingOptionsForm):
     """`key` is made with the page: the form sent twice is one model. `licences`: to accept, by choice of model."""
 
     use_required_attribute = False
@@ -71,9 +72,17 @@ class DeployedModelForm(forms.Form):
     accepts_licence = forms.BooleanField(label=_("I accept the terms of the model's licence"), required=False)
 
     def __init__(
-        self, *args: Any, models: list[Any], machines: Mapping[str, str], licences: Mapping[str, str], **kwargs: Any
+        self,
+        *args: Any,
+        models: list[Any],
+        machines: Mapping[str, str],
+        licences: Mapping[str, str],
+        offered: Collection[str] = (),
+        **kwargs: Any,
     ) -> None:
+        """`offered`: names of options."""
         super().__init__(*args, **kwargs)
+        self.keep_offered(offered)
         self.licences = licences
         for name, choices in (("model", models), ("machine", list(machines.items()))):
             field = self.fields[name]
@@ -88,4 +97,7 @@ class DeployedModelForm(forms.Form):
         if licence and not values.get("accepts_licence"):
             words = gettext("Read and accept the %(licence)s. You can't deploy the model without accepting it.")
             self.add_error("accepts_licence", words % {"licence": licence})
+        machine, _accelerator, count = (values.get("machine") or "::0").split(":")
+        judged = {"options": self.options, "machine_type": machine, "accelerator_count": int(count)}
+        report_problems(self, find_problems(judged | {"spot": False, "shared_address": False}))
         return values

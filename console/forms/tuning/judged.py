@@ -1,5 +1,7 @@
 """A step of a tuning job whose values the domain judges, once they can be read as values."""
 
+from typing import Any
+
 from django import forms
 
 from console.forms.fields import StepForm, report_problems
@@ -9,8 +11,10 @@ from jobs.services.tuning.spec_terms import Terms
 
 
 class JudgedForm(StepForm):
-    def judge(self, terms: Terms) -> None:
-        report_problems(self, map(self.place, find_problems(self.cleaned_data, terms)))
+    def judge(self, terms: Terms, **known: Any) -> None:
+        """`known`: what other steps say."""
+        found = find_problems(self.cleaned_data | known, terms)
+        report_problems(self, (self.place(one) for one in found if one.field not in known))
 
     def place(self, problem: Problem) -> Problem:
         """As this form shows it."""

@@ -1,15 +1,15 @@
 """The five steps of a tuning job. Each form parses one step; what was typed stays as typed in the draft."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
+from console.forms.endpoints.serving_options import OPTION_FIELDS, ServingOptionsForm
 from console.forms.endpoints.traffic import ShareField
 from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, fill_replicas, lazy_text
 from jobs.models import Endpoint
@@ -69,7 +69,7 @@ class BaseModelForm(JudgedForm):
     location = OfferedField(
         label=_("Region"),
         required=False,
-        help_text=_("Where the training runs. Endpoints are deployed in the region of this console."),
+        help_text=_("Where the training runs. The tuned model is deployed in the same region."),
     )
 
     def __init__(
@@ -84,8 +84,8 @@ class BaseModelForm(JudgedForm):
         location = self.fields["location"]
         assert isinstance(location, forms.ChoiceField)
         location.choices = list(regions)
-        if settings.VERTEX_API_ENDPOINT:
-            location.help_text = _("The job is listed in this region. This computer trains and serves in any case.")
+        if not regions:
+            del self.fields["location"]
 
     def clean(self) -> None:
         values = self.cleaned_data
@@ -125,9 +125,9 @@ class OutputForm(JudgedForm):
 REPLICAS = ("endpoint_min_replicas", "endpoint_max_replicas")
 
 
-class DeploymentForm(JudgedForm):
+class DeploymentForm(ServingOptionsForm, JudgedForm):
     """`machines` maps a machine type to its label, the recommended first. `scalable` is false where one replica is all
-    there is."""
+    there is. `offered`: names of options. `region`: where the model is tuned."""
 
     auto_deploy = forms.BooleanField(
         label=_("Deploy automatically when tuning succeeds"),
@@ -179,10 +179,13 @@ class DeploymentForm(JudgedForm):
         machines: Mapping[str, str],
         endpoints: QuerySet[Endpoint] | None = None,
         scalable: bool = True,
+        offered: Collection[str] = (),
+        region: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.terms = terms
+        self.keep_offered(offered)
+        self.terms, self.region = terms, region
         for name in () if scalable else REPLICAS:
             del self.fields[name]
         onto = self.fields["deploy_endpoint"]
@@ -192,6 +195,12 @@ class DeploymentForm(JudgedForm):
         assert isinstance(field, OfferedField)
         field.choices = list(machines.items())
         ask_for_licence(self, terms.licence, words.licence())
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Something there is wrong, or not as it was to begin with."""
+        scaled = [self[name] for name in REPLICAS if name in self.fields]
+        return self.opens_options or any(one.errors or str(one.value() or 1) != "1" for one in scaled)
 
     def clean(self) -> None:
         fill_replicas(self.cleaned_data, *REPLICAS)
@@ -203,4 +212,8 @@ class DeploymentForm(JudgedForm):
             values["endpoint_display_name"], values["endpoint_lease_hours"] = "", None
             for name in ("endpoint_display_name", "endpoint_lease_hours"):
                 self.errors.pop(name, None)
-        self.judge(self.terms)
+        known = {"location": self.region} if self.region else {}
+        values["endpoint_options"] = self.options.as_json()
+        for name in OPTION_FIELDS:
+            values.pop(name, None)
+        self.judge(self.terms, **known)

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Endpoint
+from jobs.models import DeployedModel, Endpoint
+from jobs.services.catalogue import regions
 from jobs.text import markdown
 
+from . import deploy_code
 from .model_families import Variant
 
 TABS: Mapping[str, str | Promise] = {"python": _("Python"), "curl": _("curl"), "openai": _("OpenAI client")}
@@ -60,23 +63,47 @@ class Code:
 
     @property
     def deploy_python(self) -> str:
-        local = bool(settings.VERTEX_API_ENDPOINT)
+        """By the request itself where the SDK's function has no argument for what the endpoint was deployed with."""
+        local, licence = bool(settings.VERTEX_API_ENDPOINT), bool(self.variant.licence)
+        arguments = {"accept_eula": True} if licence else {}
+        if self._as_deployed:
+            found = deploy_code.sdk_arguments(self._as_deployed, accepts_licence=licence)
+            if found is None:
+                return self._deploy_request
+            arguments = found
         template = SDK_LOCAL if local else SDK
         return template.format(
             project=json.dumps(settings.VERTEX_PROJECT),
-            location=json.dumps(settings.VERTEX_LOCATION),
+            location=json.dumps(self._region),
             server=json.dumps(settings.VERTEX_API_ENDPOINT),
             model=json.dumps(self.variant.name),
-            licence="accept_eula=True" if self.variant.licence else "",
+            arguments=_write_arguments(arguments),
         )
 
     @property
+    def _deploy_request(self) -> str:
+        template = REQUEST_LOCAL if settings.VERTEX_API_ENDPOINT else REQUEST
+        body = {"destination": self._parent, **self._deploy_body}
+        return template.format(address=json.dumps(self._region_address), body=json.dumps(body, indent=2))
+
+    @property
     def deploy_curl(self) -> str:
-        body = {"publisherModelName": f"publishers/{self.variant.name.replace('/', '/models/', 1)}"}
-        if self.variant.licence:
-            body |= {"modelConfig": {"acceptEula": True}}  # type: ignore[dict-item]  # JSON
         url = f"{self._region_address}/v1beta1/{self._parent}:deploy"
-        return CURL.format(url=url, login=self._login, body=json.dumps(body, indent=2))
+        return CURL.format(url=url, login=self._login, body=json.dumps(self._deploy_body, indent=2))
+
+    @property
+    def _deploy_body(self) -> dict[str, Any]:
+        return deploy_code.body(self.variant.name, self._as_deployed, accepts_licence=bool(self.variant.licence))
+
+    @property
+    def _as_deployed(self) -> DeployedModel | None:
+        return deploy_code.deployed_as(self.endpoint, self.variant.name)
+
+    @property
+    def _region(self) -> str:
+        """Of the endpoint, whose name says it."""
+        found = regions.region_of(self.endpoint.resource_name) if self.endpoint else ""
+        return found or regions.default_serving_region()
 
     @property
     def ask_curl(self) -> str:
@@ -91,11 +118,11 @@ class Code:
 
     @property
     def _parent(self) -> str:
-        return f"projects/{settings.VERTEX_PROJECT}/locations/{settings.VERTEX_LOCATION}"
+        return f"projects/{settings.VERTEX_PROJECT}/locations/{self._region}"
 
     @property
     def _region_address(self) -> str:
-        return settings.VERTEX_API_ENDPOINT or f"https://{settings.VERTEX_LOCATION}-aiplatform.googleapis.com"
+        return settings.VERTEX_API_ENDPOINT or f"https://{self._region}-aiplatform.googleapis.com"
 
     @property
     def _ask_address(self) -> str:
@@ -109,13 +136,19 @@ class Code:
         return "" if settings.VERTEX_API_ENDPOINT else CURL_LOGIN
 
 
+def _write_arguments(arguments: Mapping[str, Any]) -> str:
+    """One on each line when there are several."""
+    written = [f"{name}={value!r}" for name, value in arguments.items()]
+    return "".join(written) if len(written) < 2 else "\n" + "".join(f"    {one},\n" for one in written)
+
+
 SDK = """import vertexai
 from vertexai import model_garden
 
 vertexai.init(project={project}, location={location})
 
 model = model_garden.OpenModel({model})
-endpoint = model.deploy({licence})
+endpoint = model.deploy({arguments})
 """
 SDK_LOCAL = """import vertexai
 from google.auth.credentials import AnonymousCredentials
@@ -130,7 +163,24 @@ vertexai.init(
 )
 
 model = model_garden.OpenModel({model})
-endpoint = model.deploy({licence})
+endpoint = model.deploy({arguments})
+"""
+REQUEST = """from google.cloud import aiplatform_v1beta1
+
+client = aiplatform_v1beta1.ModelGardenServiceClient(client_options={{"api_endpoint": {address}}}, transport="rest")
+request = aiplatform_v1beta1.DeployRequest.from_json('''{body}''')
+operation = client.deploy(request)
+print(operation.result().endpoint)
+"""
+REQUEST_LOCAL = """from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform_v1beta1
+
+client = aiplatform_v1beta1.ModelGardenServiceClient(
+    client_options={{"api_endpoint": {address}}}, transport="rest", credentials=AnonymousCredentials()
+)
+request = aiplatform_v1beta1.DeployRequest.from_json('''{body}''')
+operation = client.deploy(request)
+print(operation.result().endpoint)
 """
 CURL_LOGIN = """ \\
   -H "Authorization: Bearer $(gcloud auth print-access-token)\""""

@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from console.forms.endpoints.deploy import WeightsForm
 from console.presenters.catalogue import machines
 from console.presenters.catalogue.model_families import Variant
+from jobs.services.catalogue import regions
 from jobs.services.endpoints import endpoints
 
 
@@ -18,14 +18,20 @@ def form_of(variants: Iterable[Variant], data: Any = None, uri: str = "") -> Wei
     options = machines_of(variants)
     choices = {"": _("Let Vertex AI choose"), **{option.key: option.label for option in options}}
     initial: dict[str, Any] = {"key": uuid.uuid4(), "display_name": "custom-weights-mg-one-click-deploy", "machine": ""}
-    initial["artifact_uri"] = uri
-    form = WeightsForm(data, initial=initial, machines=choices)
+    initial |= {"artifact_uri": uri, "location": regions.default_serving_region()}
+    form = WeightsForm(
+        data,
+        initial=initial,
+        machines=choices,
+        regions=regions.list_serving_regions() if regions.has_choice() else (),
+        offered=machines.offered_with(options),
+    )
     form.fields["machine"].help_text = _("Vertex AI checks the folder when the deployment starts.")
     return form
 
 
 def context_of(form: WeightsForm) -> dict[str, Any]:
-    return {"weights": form, "region": settings.VERTEX_LOCATION}
+    return {"weights": form}
 
 
 def machines_of(variants: Iterable[Variant]) -> list[machines.MachineOption]:

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import ngettext
 
 from console.forms.endpoints.endpoints import ServeForm
@@ -16,14 +15,14 @@ HOURS = 2
 CHOICES = ("machine", "kind", "hours")
 
 
-def offer_of(model: PublisherModel, data: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def offer_of(model: PublisherModel, region: str, data: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """`chosen`: what was picked of CHOICES before, when nothing was sent yet."""
     variant = model_families.family([model]).variants[0]
     initial = {
         "key": uuid.uuid4(), "machine": next(iter(variant.machines), ""), "kind": LeaseKind.FIXED, "hours": HOURS,
     } | {name: chosen[name] for name in CHOICES if name in chosen}  # fmt: skip
     form = ServeForm(data, initial=initial, machines=variant.machines, licence=variant.licence_to_accept)
-    return {"variant": variant, "form": form, "cost": cost_words(form, variant), "region": settings.VERTEX_LOCATION}
+    return {"variant": variant, "form": form, "cost": cost_words(form, variant), "region": region}
 
 
 def cost_words(form: ServeForm, variant: model_families.Variant) -> str:

@@ -17,6 +17,7 @@ from jobs.services.endpoints.warnings import IDLE
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
 from .served_models import models_of
+from .serving_options import list_options
 
 RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
 
@@ -45,6 +46,10 @@ class Shown:
         if self.endpoint.state != EndpointState.READY or now is None or str(now) == asked:
             return asked
         return f"{now} / {asked}"
+
+    @property
+    def options(self) -> list[tuple[str | Promise, str | Promise]]:
+        return list_options(self.endpoint.model)
 
     @property
     def price(self) -> machine_prices.Price | None:

@@ -70,9 +70,11 @@ def _show_fix(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str, 
 
 
 def _label(fix: str) -> str:
-    kind, _colon, machine = fix.partition(":")
+    kind, _colon, wanted = fix.partition(":")
     if kind == Fix.MACHINE:
-        return _("Deploy on %(machine)s") % {"machine": machine}
+        return _("Deploy on %(machine)s") % {"machine": wanted}
+    if kind == Fix.REGION:
+        return _("Deploy in %(region)s") % {"region": wanted}
     return {
         Fix.ACCEPT_TERMS: _("Accept the terms and deploy again"),
         Fix.ONE_REPLICA: _("Deploy with one replica"),
@@ -86,7 +88,7 @@ def _does(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str) -> s
         return licence_words(model.base_model)
     if not model.comes_with_endpoint:
         return _("The model is deployed here again, with the same share of the traffic.")
-    if cause == Cause.NEVER_READY or endpoint.is_transient:
+    if endpoint_fixes.deletes_first(cause, fix) or endpoint.is_transient:
         return _("This endpoint is deleted, so that it can't cost money later. The model gets a new endpoint.")
     return _("The model gets a new endpoint with the same settings otherwise. You can delete this one.")
 

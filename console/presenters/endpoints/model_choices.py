@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from console.presenters.catalogue import model_families as catalogue, weights
 from jobs.models import TuningJob
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
+from jobs.services.endpoints.serving.spec import ServingOptions
 from jobs.services.tuned_models import checkpoints, continuation
 from jobs.services.tuned_models.policies import why_not_serve
 
@@ -49,7 +50,7 @@ def add_words() -> str:
     return f"{where} {address}"
 
 
-def spec_of(values: dict[str, Any], choices: Choices) -> DeployedModelSpec:
+def spec_of(values: dict[str, Any], choices: Choices, options: ServingOptions) -> DeployedModelSpec:
     variant, start = choices.variants.get(values["model"]), choices.starts.get(values["model"])
     job: TuningJob | None = start.job if start else None
     return DeployedModelSpec(
@@ -60,6 +61,7 @@ def spec_of(values: dict[str, Any], choices: Choices) -> DeployedModelSpec:
         job=job,
         checkpoint=start.checkpoint if start else "",
         machine=weights.machine_of(values["machine"], choices.variants.values()),
+        options=options,
         accepts_licence=values.get("accepts_licence", False) or bool(job and job.accepts_licence),
     )
 

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from jobs.models import DeployedModel, Endpoint
 from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState
+
+from .serving_options import list_options
 
 FAILURES_SHOWN = timedelta(days=1)
 
@@ -22,6 +25,10 @@ class Served:
     name: str
     share: int | None
     row: DeployedModel | None
+
+    @property
+    def options(self) -> list[tuple[str | Promise, str | Promise]]:
+        return list_options(self.row) if self.row else []
 
     @property
     def replicas(self) -> str:

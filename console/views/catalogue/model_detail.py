@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -14,12 +13,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from console.forms.chat.chat import TryForm
 from console.forms.endpoints.deploy import DeployForm
 from console.presenters.catalogue import model_families as catalogue, model_words
+from console.presenters.catalogue.machines import offered_with
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.chat.turns import first_answer
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
+from jobs.services.catalogue import regions
 from jobs.services.endpoints import endpoints
 from jobs.services.preflight import preflight
 from jobs.states import EndpointState
@@ -72,7 +73,6 @@ def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dic
         "endpoints": mine,
         "ready": ready,
         "trial": try_form(ready),
-        "region": settings.VERTEX_LOCATION,
         "checks_project": preflight.applies(),
     }
 
@@ -89,6 +89,7 @@ def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
         "model_display_name": variant.model.version[:100],
         "display_name": f"{variant.model.version[:100]}-mg-one-click-deploy",
         "machine": next(iter(variant.machines), ""),
+        "location": regions.default_serving_region(),
     }
     return DeployForm(
         data,
@@ -96,6 +97,8 @@ def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
         machines=variant.machines,
         licence=variant.licence_to_accept,
         scalable=not all(option.is_local for option in variant.machine_options),
+        regions=regions.list_serving_regions() if regions.has_choice() else (),
+        offered=offered_with(variant.machine_options),
     )
 
 
@@ -126,6 +129,8 @@ def deploy_variant(request: ConsoleRequest, variant: Variant, form: DeployForm) 
         publisher_model=variant.name,
         accepts_licence=values.get("accepts_licence", False),
         machine=endpoints.Machine(**variant.machine(values["machine"])),
+        location=values.get("location", ""),
+        options=form.options,
         **options,
     )
     try:

@@ -42,6 +42,8 @@ def deploy_weights(request: ConsoleRequest, form: WeightsForm, variants: Iterabl
         artifact_uri=values["artifact_uri"],
         model_display_name=values["model_display_name"],
         machine=machine_of(values["machine"], variants),
+        location=values.get("location", ""),
+        options=form.options,
     )
     try:
         endpoint = endpoints.deploy_model(request.user, key=values["key"], spec=spec)

@@ -51,7 +51,7 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     context: dict[str, Any] = {"tuned": tuned, "tuned_id": str(pk), "found": base.find(tuned), "reason": reason}
     if reason or model is None:
         return render(request, PAGE, context, status=409 if request.method == "POST" else 200)
-    context |= offer.offer_of(model, request.POST if request.method == "POST" else None, request.GET)
+    context |= offer.offer_of(model, tuned.location, request.POST if request.method == "POST" else None, request.GET)
     form = context["form"]
     if form.is_bound and form.is_valid() and (made := deploy_base(request, tuned, context)):
         return hx_redirect(request, "compare-detail", made.pk)

@@ -22,7 +22,7 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
 from jobs.services.diagnosis import endpoint_fixes, model_fixes
-from jobs.services.endpoints import endpoints, lifetime, policies, usage
+from jobs.services.endpoints import endpoints, lifetime, policies, scaling, usage
 
 from .endpoints import one_of, visible_endpoint
 
@@ -114,7 +114,7 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     title = _("Replicas of %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Replicas"), title, text, _("Save"))
     initial = {"minimum": endpoint.model.min_replicas, "maximum": endpoint.model.max_replicas}
-    form = ReplicasForm(post_data(request), initial=initial)
+    form = ReplicasForm(post_data(request), initial=initial, scales_to_zero=scaling.scales_to_zero(endpoint.model))
 
     def do() -> HttpResponse:
         endpoints.request_replicas(endpoint.model, **form.cleaned_data)

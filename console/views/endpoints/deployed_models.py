@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from console.forms.endpoints.traffic import DeployedModelForm, TrafficSplitForm
 from console.presenters.catalogue import model_families as catalogue, weights
+from console.presenters.catalogue.machines import offered_with
 from console.presenters.endpoints.model_choices import Choices, add_words, is_deployable, spec_of, undeploy_words
 from console.presenters.endpoints.questions import Question, in_use_by
 from console.presenters.endpoints.served_models import list_served_models, models_of
@@ -52,7 +53,12 @@ def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
     asked_for = request.GET.get("model", "")
     initial = {"key": uuid.uuid4(), "share": FIRST_SHARE, "model": asked_for, "machine": ""}
     return DeployedModelForm(
-        post_data(request), initial=initial, models=choices.option_groups, machines=machines, licences=choices.licences
+        post_data(request),
+        initial=initial,
+        models=choices.option_groups,
+        machines=machines,
+        licences=choices.licences,
+        offered=offered_with(options, beside=True),
     )
 
 
@@ -62,7 +68,7 @@ def add_model(
     """None with the reason in the form, which is then asked again."""
     values = form.cleaned_data
     try:
-        model = deployed_models.add(endpoint, key=values["key"], spec=spec_of(values, choices))
+        model = deployed_models.add(endpoint, key=values["key"], spec=spec_of(values, choices, form.options))
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None

@@ -4,12 +4,11 @@ import json
 from collections.abc import Container
 from dataclasses import dataclass
 
-from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
+from google.cloud.aiplatform_v1beta1.types import DeployRequest, Model
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.models import containers, licences
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
-from jobs.localvertex.models.machines import USUAL_MACHINE, check_machine, runs_on, spec_of
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
@@ -136,34 +135,6 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     weights = parts.weights.get(artifact.base.id, artifact.base.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
-
-
-def check_resources(resources: DedicatedResources, field: str) -> None:
-    check_machine(resources.machine_spec, f"{field}.machine_spec")
-    check_replicas(resources, field)
-
-
-def check_replicas(resources: DedicatedResources, field: str) -> None:
-    low, high = resources.min_replica_count, resources.max_replica_count
-    if low < 0 or high < 0 or (high and low > high):
-        raise invalid("min_replica_count must be at least 1 and at most max_replica_count.", f"{field}.replica_count")
-
-
-def resources_of(parts: Parts, artifact: Artifact, wanted: DedicatedResources) -> DedicatedResources:
-    """What a deployed model shows: what was asked for, and this machine where none was. As on Google Cloud, one of
-    Google's."""
-    shown = DedicatedResources(wanted)
-    if parts.as_google and not wanted.machine_spec.machine_type:
-        offered = artifact.base.machines if artifact.base else ()
-        shown.machine_spec = spec_of(offered[0] if offered else USUAL_MACHINE)
-    shown.machine_spec.machine_type = shown.machine_spec.machine_type or next(iter(artifact.machines), "")
-    shown.min_replica_count = wanted.min_replica_count or 1
-    shown.max_replica_count = max(shown.min_replica_count, wanted.max_replica_count)
-    return shown
-
-
-def labels_of(parts: Parts, resources: DedicatedResources) -> dict[str, str]:
-    return {} if parts.as_google else runs_on(resources.machine_spec)
 
 
 def _is_weights(name: str) -> bool:

@@ -75,14 +75,15 @@ class Deployments:
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
         shown = str(note.get("deployed_model", {}).get("displayName", ""))
+        idle = note.get("idle_seconds")
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
             mmproj = str(vision) if vision.is_file() else None
-            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown)
+            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown, idle_seconds=idle)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown)
+        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown, idle_seconds=idle)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -190,7 +191,7 @@ class Deployments:
             endpoint.deployed_models = [*endpoint.deployed_models, deployed]
             endpoint.traffic_split = _split(note, endpoint, deployed.id)
             endpoint.update_time = now()
-        kept = {key: note[key] for key in ("base", "form")}
+        kept = {"base": note["base"], "form": note["form"], "idle_seconds": note.get("idle_seconds")}
         self._store.write_note(name_of(note["endpoint"], deployed.id), **kept)
         with self._store.edit(Model, self._row(deployed)) as model:
             reference = type(model).pb(model).deployed_models.add()

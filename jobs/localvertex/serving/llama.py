@@ -44,6 +44,7 @@ class Plan:
     hf: str | None = None
     display_name: str = ""
     alias: str = ""  # what answers call the model; its endpoint's id when empty
+    idle_seconds: float | None = None  # None: as all others
 
     def need(self) -> int:
         """Bytes of memory."""

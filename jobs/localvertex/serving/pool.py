@@ -304,8 +304,9 @@ class Serving:
         had = served.child
         self._reap(served)
         if served.child is not None:
-            if self.idle_seconds and not served.busy and time.monotonic() - served.used > self.idle_seconds:
-                log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, self.idle_seconds)
+            allowed = self.idle_seconds if served.plan.idle_seconds is None else served.plan.idle_seconds
+            if allowed and not served.busy and time.monotonic() - served.used > allowed:
+                log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, allowed)
                 self._end(served)
         elif (had is not None or served.trouble) and time.monotonic() >= served.retry_at and self._fits(served):
             self._launch(served)

@@ -21,6 +21,8 @@ class JoinsEndpoint(models.Model):
     joins_endpoint = models.BooleanField(default=False)
     endpoint_share = models.PositiveSmallIntegerField(default=0)
     join_problem = DeferredTextField(blank=True)
+    # See jobs.services.endpoints.serving.spec.
+    endpoint_options = models.JSONField(default=dict, blank=True)
 
     class Meta:
         abstract = True

@@ -55,12 +55,12 @@ def deploy(owner: User, *, key: UUID, tuned: Endpoint, deployment: Deployment) -
         model = model_of(tuned)
         policies.check_can_deploy_base(tuned, model)
         assert model is not None
-        made = endpoints.deploy_model(owner, key=uuid5(key, "base"), spec=_spec(model, deployment))
+        made = endpoints.deploy_model(owner, key=uuid5(key, "base"), spec=_spec(model, deployment, tuned.location))
         with audit.fold():
             return compare(owner, key=key, tuned=tuned, base=made)
 
 
-def _spec(model: PublisherModel, deployment: Deployment) -> endpoints.DeploymentSpec:
+def _spec(model: PublisherModel, deployment: Deployment, region: str) -> endpoints.DeploymentSpec:
     return endpoints.DeploymentSpec(
         display_name=f"{model.version[:100]}-mg-one-click-deploy",
         publisher_model=model.name,
@@ -68,4 +68,5 @@ def _spec(model: PublisherModel, deployment: Deployment) -> endpoints.Deployment
         machine=deployment.machine,
         lease_kind=deployment.lease_kind,
         lease_hours=deployment.lease_hours,
+        location=region,
     )

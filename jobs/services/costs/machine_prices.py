@@ -40,11 +40,13 @@ def _find(machine_type: str) -> Price | None:
 
 
 def usd_per_hour(models: Iterable[DeployedModel]) -> Decimal | None:
-    """Of the replicas that always run, of all these models; None when one of the prices is not known."""
+    """Of the replicas that always run, of all these models; None when one of the prices is not known. Of a model that
+    scales to zero, of one while it is awake."""
     total = Decimal(0)
     for model in models:
         known = price(model.machine_type)
         if known is None:
             return None
-        total += known.usd_per_hour * model.min_replicas
+        awake = 0 if model.available_replicas == 0 else 1
+        total += known.usd_per_hour * (model.min_replicas or awake)
     return total

@@ -48,6 +48,8 @@ class Fix(StrEnum):
     ONE_REPLICA = "one_replica"
     # With the type of the machine after it, as in `machine:g2-standard-24`.
     MACHINE = "machine"
+    # With the region after it, as in `region:europe-west4`.
+    REGION = "region"
 
 
 class FactName(StrEnum):

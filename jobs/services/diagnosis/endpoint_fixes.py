@@ -24,11 +24,16 @@ def mend(endpoint: Endpoint, fix: str) -> Endpoint:
         policies.check_can_redeploy(diagnosis, fix)
         assert diagnosis is not None
         changes = changes_of(row.model, fix)
-        if diagnosis.cause == Cause.NEVER_READY or row.state not in endpoint_policies.OVER:
+        if deletes_first(diagnosis.cause, fix) or row.state not in endpoint_policies.OVER:
             endpoints.request_delete(row)
         made = endpoints.deploy_again(row, changes)
     endpoint.refresh_from_db()
     return made
+
+
+def deletes_first(cause: Cause, fix: str) -> bool:
+    """What may come up late, or is left in a region that nobody looks at any more."""
+    return cause == Cause.NEVER_READY or fix.startswith(f"{Fix.REGION}:")
 
 
 def changes_of(model: DeployedModel, fix: str) -> Mapping[str, Any]:
@@ -36,8 +41,10 @@ def changes_of(model: DeployedModel, fix: str) -> Mapping[str, Any]:
     if fix == Fix.ACCEPT_TERMS:
         return {"accepts_licence": True}
     if fix == Fix.ONE_REPLICA:
-        return {"min_replicas": 1, "max_replicas": 1}
+        return {"min_replicas": min(model.min_replicas, 1), "max_replicas": 1}
     kind, _colon, wanted = fix.partition(":")
+    if kind == Fix.REGION:
+        return {"location": wanted}
     if kind != Fix.MACHINE:
         return {}
     offered = (*other_machines(model), *other_machines(model, larger=True))

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from jobs.models import EventLevel, TuningJob, Visibility
-from jobs.services.catalogue import regions
 from jobs.services.datasets import derive
 from jobs.services.storage import policies as storage
 from jobs.services.tuned_models import continuation, policies as tuned_models
@@ -22,7 +21,7 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 from .causes import Diagnosis, Fix
-from .of_job import diagnose, find_region_of_bucket
+from .of_job import diagnose, find_region_of_bucket, other_regions
 
 # What the local server takes where none was chosen; what Google takes is not known.
 LOCAL_BATCH = 4
@@ -147,9 +146,8 @@ def _start(job: TuningJob, wanted: Plan) -> TuningJob:
 
 def _other_region(job: TuningJob) -> dict[str, Any]:
     """The nearest by its name, since the bucket may be of that part of the world."""
-    others = [region for region in regions.list_regions() if region not in (job.location, regions.GLOBAL)]
     near = job.location.partition("-")[0]
-    return {"location": min(others, key=lambda region: region.partition("-")[0] != near)}
+    return {"location": min(other_regions(job), key=lambda region: region.partition("-")[0] != near)}
 
 
 def _halve_batch(job: TuningJob) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from jobs.models import DeployedModel
 from jobs.services.endpoints import deployed_models, endpoints
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import Machine
+from jobs.services.endpoints.serving.spec import ServingOptions
 from jobs.services.tuned_models import checkpoints
 
 from . import policies
@@ -38,8 +39,11 @@ def find_attempt(model: DeployedModel) -> DeployedModel | None:
 
 def _spec_of(model: DeployedModel, changes: Mapping[str, Any]) -> DeployedModelSpec:
     values = {name: getattr(model, name) for name in (*COPIED, *OF_MACHINE)} | dict(changes)
+    options = ServingOptions.from_json(model.serving_options)
     machine = Machine(*(values.pop(name) for name in OF_MACHINE))
-    return DeployedModelSpec(**values, **_source_of(model), machine=machine if machine.machine_type else None)
+    return DeployedModelSpec(
+        **values, **_source_of(model), machine=machine if machine.machine_type else None, options=options
+    )
 
 
 def _source_of(model: DeployedModel) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import DeployedModel, Endpoint, PublisherModel
+from jobs.services.catalogue import regions
 from jobs.states import UNSENT, DeployedState, EndpointState
 
 from . import reasons
 from .causes import GRANTED_BY_COMMAND, LONGEST_LINE, Cause, Diagnosis, Fact, FactName, Fix
 
 MACHINES_OFFERED = 2
+REGIONS_OFFERED = 3
 _SIZE = re.compile(r"-(\d{1,4})(?:$|g$)")
 
 
@@ -57,6 +59,8 @@ def _fixes(model: DeployedModel, cause: Cause) -> Iterator[str]:
         yield from (
             f"{Fix.MACHINE}:{one['machine_type']}" for one in other_machines(model, larger=cause == Cause.MEMORY)
         )
+    if cause in (Cause.STOCK_OUT, Cause.QUOTA):
+        yield from (f"{Fix.REGION}:{one}" for one in other_regions(model))
     if cause != Cause.NEVER_READY or not model.comes_with_endpoint:
         yield Fix.AGAIN
 
@@ -76,6 +80,13 @@ def other_machines(model: DeployedModel, *, larger: bool = False) -> list[dict[s
     return others[:MACHINES_OFFERED]
 
 
+def other_regions(model: DeployedModel) -> list[str]:
+    """A tuned model is served where it was tuned, and one that joins others where they are."""
+    if model.job_id or not model.comes_with_endpoint or not regions.has_choice():
+        return []
+    return [one for one in regions.list_serving_regions() if one != model.location][:REGIONS_OFFERED]
+
+
 def size_of(machine: dict[str, Any]) -> tuple[int, int]:
     """How many accelerators, then the number in its name."""
     found = _SIZE.search(machine.get("machine_type", ""))
@@ -93,7 +104,7 @@ def _facts(model: DeployedModel, cause: Cause, reason: str, code: str) -> Iterat
         yield Fact(FactName.FOLDER, model.artifact_uri)
     if cause in (Cause.STOCK_OUT, Cause.MEMORY, Cause.QUOTA, Cause.NEVER_READY) and model.machine_type:
         yield Fact(FactName.MACHINE, model.machine_type)
-    if cause == Cause.STOCK_OUT:
+    if cause in (Cause.STOCK_OUT, Cause.QUOTA):
         yield Fact(FactName.REGION, model.location)
     if cause == Cause.NEVER_READY:
         yield from _waited(model)

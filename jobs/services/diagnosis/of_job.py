@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import TuningJob
@@ -130,7 +129,13 @@ def _fixes(job: TuningJob, cause: Cause) -> tuple[str, ...]:
         found = tuple(Fix.ACCEPT_TERMS if fix == Fix.GO_ON else fix for fix in found)
     if find_region_of_bucket(job) not in regions.list_regions():
         found = tuple(fix for fix in found if fix != Fix.REGION_OF_BUCKET)
-    return tuple(fix for fix in found if fix != Fix.OTHER_REGION or not settings.VERTEX_API_ENDPOINT)
+    return tuple(fix for fix in found if fix != Fix.OTHER_REGION or other_regions(job))
+
+
+def other_regions(job: TuningJob) -> list[str]:
+    """Where the job could run instead."""
+    known = regions.list_regions() if regions.has_choice() else []
+    return [region for region in known if region not in (job.location, regions.GLOBAL)]
 
 
 def find_region_of_bucket(job: TuningJob) -> str:

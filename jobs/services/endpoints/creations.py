@@ -10,9 +10,17 @@ from jobs.states import UNSURE, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
-from jobs.vertex.values import DeploySpec, DeployToExistingSpec, MachineSpec, RemoteDeployedModel, RemoteEndpoint
+from jobs.vertex.values import (
+    DeploySpec,
+    DeployToExistingSpec,
+    MachineSpec,
+    RemoteDeployedModel,
+    RemoteEndpoint,
+    ServingOptions,
+)
 
 from . import traffic, traffic_split
+from .serving import spec as serving
 
 WINDOW = timedelta(minutes=2)
 
@@ -37,7 +45,7 @@ class Deployment:
 class DeployWithEndpoint(Deployment):
     @property
     def name(self) -> str:
-        return get_gateway().deployment.endpoint_name(self.row.endpoint.endpoint_user_id)
+        return get_gateway().deployment.endpoint_name(self.row.endpoint.endpoint_user_id, self.row.location)
 
     def look(self) -> Binding | None:
         try:
@@ -68,6 +76,8 @@ class DeployWithEndpoint(Deployment):
             max_replicas=row.max_replicas,
             spot=row.spot,
             shared_address=endpoint.shared_address,
+            location=row.location,
+            options=_options(row),
         )
 
 
@@ -106,6 +116,21 @@ def existing_spec(row: DeployedModel) -> DeployToExistingSpec:
         labels=labels(row),
         min_replicas=row.min_replicas,
         max_replicas=row.max_replicas,
+        options=_options(row),
+    )
+
+
+def _options(row: DeployedModel) -> ServingOptions:
+    """In Google's units and names."""
+    asked = serving.ServingOptions.from_json(row.serving_options)
+    return ServingOptions(
+        idle_seconds=None if asked.idle_minutes is None else asked.idle_minutes * 60,
+        reservation=asked.reservation,
+        reservations=asked.reservations,
+        flex_start_seconds=None if asked.flex_start_hours is None else asked.flex_start_hours * 3600,
+        autoscaling={serving.METRICS[name]: target for name, target in asked.autoscaling.items()},
+        service_account=asked.service_account,
+        labels=asked.endpoint_labels,
     )
 
 

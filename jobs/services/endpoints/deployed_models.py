@@ -1,7 +1,7 @@
 """What people do with the models of an endpoint: put one beside the others, take one away."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live
-from jobs.errors import KeyReused, NotAllowedNow
+from jobs.errors import InvalidValues, KeyReused, NotAllowedNow, Problem
 from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.services import audit
 from jobs.services.costs import spending
@@ -24,6 +24,7 @@ from jobs.states import DEPLOYED_TRANSITIONS, UNSENT, DeployedState, Phase, chec
 from jobs.text.deferred import gettext as _
 
 from . import endpoint_state, model_steps, policies, spec_rules, traffic_split
+from .serving.spec import ServingOptions
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class DeployedModelSpec:
     min_replicas: int = 1
     max_replicas: int = 1
     accepts_licence: bool = False
+    options: ServingOptions = field(default_factory=ServingOptions)
 
 
 def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec, automatic: bool = False) -> DeployedModel:
     """The intent, on disk. The same key again is the same model; nothing is sent from here. `automatic`: a tuning job
     asked for it, which reserved its price when it was created."""
     _check(spec)
+    if spec.job:
+        tuned_model_policies.check_can_serve_in(spec.job, endpoint.location)
     check_own(endpoint.owner, spec.job, spec.artifact_uri)
     columns = _columns(spec)
     request_hash = fingerprint(columns | {"endpoint": endpoint.pk})
@@ -100,8 +104,18 @@ def _check(spec: DeployedModelSpec) -> None:
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
     spec_rules.validate(
-        display_name=spec.display_name, share=spec.share, min_replicas=spec.min_replicas, max_replicas=spec.max_replicas
+        display_name=spec.display_name,
+        share=spec.share,
+        min_replicas=spec.min_replicas,
+        max_replicas=spec.max_replicas,
+        options=spec.options,
+        machine_type=spec.machine.machine_type if spec.machine else "",
+        accelerator_count=spec.machine.accelerator_count if spec.machine else 0,
+        spot=False,
+        shared_address=False,
     )
+    if spec.options.idle_minutes is not None:
+        raise InvalidValues([Problem("not_offered", "idle_minutes", spec_rules.no_idle_beside())])
     if spec.job:
         tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
 
@@ -132,6 +146,7 @@ def _columns(spec: DeployedModelSpec) -> dict[str, Any]:
         "accelerator_count": machine.accelerator_count if machine else 0,
         "min_replicas": spec.min_replicas,
         "max_replicas": spec.max_replicas,
+        **({"serving_options": spec.options.as_json()} if not spec.options.is_plain else {}),
     }
 
 

@@ -1,22 +1,21 @@
 """What people and the clock do with endpoints, which are paid for while models are deployed on them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
-from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
+from jobs.models import DeployedModel, Endpoint, EventLevel, PublisherModel, TuningJob
 from jobs.services import audit
+from jobs.services.catalogue import regions
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.preflight import preflight, subjects
@@ -28,54 +27,14 @@ from jobs.services.tuned_models import checkpoints, policies as tuned_model_poli
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
 
-from . import deployed_models, policies, scaling, spec_rules, steps, traffic
+from . import deployed_models, policies, scaling, steps, traffic
+from .serving.deployment import DeploymentSpec, Machine
+from .serving.spec import ServingOptions
 
+__all__ = ["DeploymentSpec", "Machine"]
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 # What a deployment says of the endpoint; the rest is its first model's.
 OF_ENDPOINT = ("display_name", "shared_address", "lease_kind", "lease_hours")
-
-
-@dataclass(frozen=True)
-class Machine:
-    machine_type: str = ""
-    accelerator_type: str = ""
-    accelerator_count: int = 0
-
-
-@dataclass(frozen=True)
-class DeploymentSpec:
-    """One of `publisher_model`, a `job` that succeeded, or `artifact_uri`: a `gs://` folder with weights.
-
-    `checkpoint` of the job; "" takes its default.
-    `machine` None: Vertex AI chooses. Replicas and spot are asked for together with a machine only.
-    With `lease_hours` it is undeployed by itself, as `lease_kind` says; without, never.
-    """
-
-    display_name: str
-    publisher_model: str = ""
-    job: TuningJob | None = None
-    accepts_licence: bool = False
-    machine: Machine | None = None
-    artifact_uri: str = ""
-    model_display_name: str = ""
-    min_replicas: int = 1
-    max_replicas: int = 1
-    spot: bool = False
-    shared_address: bool = False
-    lease_hours: int | None = None
-    lease_kind: str = LeaseKind.FIXED
-    checkpoint: str = ""
-
-    def validate(self) -> None:
-        """Raises InvalidValues."""
-        spec_rules.validate(
-            display_name=self.display_name,
-            model_display_name=self.model_display_name,
-            min_replicas=self.min_replicas,
-            max_replicas=self.max_replicas,
-            lease_kind=self.lease_kind if self.lease_hours is not None else "",
-            lease_hours=self.lease_hours,
-        )
 
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
@@ -85,6 +44,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     deployed_models.check_own(owner, spec.job, spec.artifact_uri)
     if spec.job:
         tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
+        tuned_model_policies.check_can_serve_in(spec.job, spec.region)
     spec.validate()
     if spec.publisher_model and (reason := preflight.why_not_spend(subject_of(spec), timezone.now())):
         raise NotAllowedNow(reason)
@@ -94,7 +54,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
 def subject_of(spec: DeploymentSpec) -> Subject:
     """What has to be there on Google Cloud for the deployment of a model of the catalogue."""
     machine = spec.machine or Machine()
-    return subjects.of_deployment(spec.publisher_model, machine.machine_type, spec.max_replicas)
+    return subjects.of_deployment(spec.publisher_model, machine.machine_type, spec.max_replicas, spec.region)
 
 
 def deploy_for_job(job: TuningJob) -> Endpoint:
@@ -110,6 +70,7 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         lease_hours=job.endpoint_lease_hours,
         min_replicas=job.endpoint_min_replicas,
         max_replicas=job.endpoint_max_replicas,
+        options=ServingOptions.from_json(job.endpoint_options),
     )
     return _insert(uuid4(), job.owner, spec, automatic=True)
 
@@ -150,7 +111,7 @@ def _insert(key: UUID, owner: User, spec: DeploymentSpec, *, automatic: bool) ->
 
 
 def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool) -> Endpoint:
-    request_hash = fingerprint(columns | {"owner": owner.pk})
+    request_hash = _fingerprint(columns, owner)
     if found := Endpoint.objects.with_model().filter(pk=key).first():
         return _same(found, request_hash)
     endpoint, model = _rows(key, owner, columns, automatic=automatic, request_hash=request_hash)
@@ -170,13 +131,20 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
     return endpoint
 
 
+def _fingerprint(columns: Mapping[str, Any], owner: User) -> str:
+    """What is as it would be by itself does not count, as before it could be chosen."""
+    usual = {"serving_options": {}, "location": regions.default_serving_region()}
+    chosen = {name: value for name, value in columns.items() if name not in usual or value != usual[name]}
+    return fingerprint(chosen | {"owner": owner.pk})
+
+
 def _rows(
     key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool, request_hash: str
 ) -> tuple[Endpoint, DeployedModel]:
     """With one id, by which the resources of the request can be told."""
-    chosen, location = f"garden-{key.hex}", settings.VERTEX_LOCATION
-    common = {"pk": key, "owner": owner, "location": location, "request_hash": request_hash}
-    of_model = {name: value for name, value in columns.items() if name not in OF_ENDPOINT}
+    chosen = f"garden-{key.hex}"
+    common = {"pk": key, "owner": owner, "location": columns["location"], "request_hash": request_hash}
+    of_model = {name: value for name, value in columns.items() if name not in (*OF_ENDPOINT, "location")}
     name = of_model.pop("model_display_name") or columns["display_name"]
     model = DeployedModel(
         endpoint_id=key, display_name=name, automatic=automatic, model_user_id=chosen, **common, **of_model
@@ -214,6 +182,9 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "accelerator_type": machine.accelerator_type,
         "accelerator_count": machine.accelerator_count,
         **{name: getattr(spec, name) for name in OPTIONS},
+        **({"min_replicas": 0} if spec.options.idle_minutes is not None else {}),
+        "serving_options": spec.options.as_json(),
+        "location": spec.region,
         "lease_kind": spec.lease_kind if spec.lease_hours else "",
         "lease_hours": spec.lease_hours,
     }

@@ -264,7 +264,7 @@ def _forget_model(row: DeployedModel) -> list[Event]:
 
 
 def _model_name(row: DeployedModel) -> str:
-    return get_gateway().deployment.model_name(row.model_user_id)
+    return get_gateway().deployment.model_name(row.model_user_id, row.location)
 
 
 _LOOKS: dict[DeployedState, Callable[[Claim[DeployedModel]], Outcome]] = {

@@ -3,6 +3,7 @@ gives a sentence or nothing; services ask `check_can_…`, which raises it, on t
 
 from jobs.errors import refuse_for
 from jobs.models import DeployedModel, Endpoint
+from jobs.services.catalogue import regions
 from jobs.states import DeployedState, EndpointState
 from jobs.text.deferred import gettext as _
 
@@ -72,10 +73,14 @@ def why_no_room(endpoint: Endpoint) -> str:
     return ""
 
 
-def why_not_join(endpoint: Endpoint) -> str:
-    """With a model that comes when its tuning job succeeds: what passes by itself until then is no reason."""
+def why_not_join(endpoint: Endpoint, region: str = "") -> str:
+    """With a model that comes when its tuning job succeeds: what passes by itself until then is no reason. `region`:
+    where the job runs; of `global` nobody knows it yet."""
     if endpoint.state not in SERVING or endpoint.wanted != EndpointState.READY:
         return _("Nothing is deployed on this endpoint.")
+    if regions.has_choice() and region not in ("", *regions.NO_REGIONS, endpoint.location):
+        words = {"there": endpoint.location, "here": region}
+        return _("The endpoint is in %(there)s, and the model is tuned in %(here)s.") % words
     return _("An endpoint can have at most %d models.") % MAX_MODELS if len(endpoint.traffic) >= MAX_MODELS else ""
 
 

@@ -86,7 +86,7 @@ def _delete_models(claimed: Claim[Endpoint]) -> Outcome:
         return settle_deleted(claimed, claimed.row.notice)
     deployment, also = get_gateway().deployment, partial(_forget, left)
     try:
-        operation = deployment.delete_model(deployment.model_name(left.model_user_id))
+        operation = deployment.delete_model(deployment.model_name(left.model_user_id, left.location))
     except NotFound:
         return Outcome(NOW, also=also)
     except Refused as error:

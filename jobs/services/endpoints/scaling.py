@@ -24,7 +24,7 @@ from . import policies, spec_rules
 
 def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
     """The wish, on disk. False when it is what is wanted already, as after a double click."""
-    spec_rules.validate(min_replicas=minimum, max_replicas=maximum)
+    spec_rules.validate(min_replicas=minimum, max_replicas=maximum, scales_to_zero=scales_to_zero(model))
     with transaction.atomic():
         endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=model.endpoint_id)
         row = DeployedModel.objects.select_for_update().get(pk=model.pk)
@@ -41,6 +41,10 @@ def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
         audit.record("endpoint.scale", endpoint, facts={"minimum": minimum, "maximum": maximum})
     model.refresh_from_db()
     return True
+
+
+def scales_to_zero(model: DeployedModel) -> bool:
+    return "idle_minutes" in model.serving_options
 
 
 def words(minimum: int, maximum: int) -> str:

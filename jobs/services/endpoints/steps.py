@@ -5,6 +5,7 @@ do.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 
 from jobs.models import Endpoint
@@ -18,6 +19,7 @@ from jobs.vertex.values import RemoteDeployedModel, RemoteEndpoint
 from . import endpoint_state, traffic
 from .endpoint_state import WATCH
 from .removal import get, look_deleting, look_undeploying, missing, settle_deleted, settle_undeployed
+from .serving.spec import ServingOptions
 
 
 def step(claimed: Claim[Endpoint]) -> Outcome:
@@ -50,10 +52,20 @@ def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
     if not remote.deployed_models:
         if row.deployed_models.transient().exists():
             return Outcome(poll_seconds())
-        return settle_undeployed(claimed, _("Its model was undeployed outside this console."))
+        return settle_undeployed(claimed, _why_undeployed(claimed))
     if row.traffic_asked_at:
         return traffic.change(claimed, remote)
     return _follow_remote(claimed, remote)
+
+
+def _why_undeployed(claimed: Claim[Endpoint]) -> str:
+    """Vertex AI itself undeploys what runs on Flex-start machines, so many hours after the request."""
+    model = claimed.row.model
+    hours = ServingOptions.from_json(model.serving_options).flex_start_hours
+    asked = model.submit_started_at
+    if hours is not None and asked and claimed.now - asked >= timedelta(hours=hours):
+        return _("The time of its Flex-start machine, %d h, is over. Vertex AI undeployed the model.") % hours
+    return _("Its model was undeployed outside this console.")
 
 
 def _follow_remote(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:

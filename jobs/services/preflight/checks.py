@@ -133,7 +133,7 @@ class Preflight:
         return Line(Check.TERMS, Verdict.WARNING, text % {"licence": licence})
 
     def _tuning_quota(self) -> Line:
-        running = self.gateway.tuning.count_running()
+        running = self.gateway.tuning.count_running(self.subject.location)
         limit = self.gateway.project.quota(TUNING_QUOTA, self.subject.location)
         words = {"running": running, "limit": limit}
         if limit is None:

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from jobs.errors import refuse_for
 from jobs.models import Endpoint, TuningJob, TuningMode
+from jobs.services.catalogue import regions
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
 
@@ -102,6 +103,28 @@ def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:
 
 def check_can_serve(job: TuningJob, checkpoint: str = "") -> None:
     refuse_for(why_not_serve(job, checkpoint))
+
+
+def find_region(job: TuningJob) -> str:
+    """Where its model is; nothing while a job of `global` has not told."""
+    return regions.region_of(job.tuned_model) or (job.location if job.location not in regions.NO_REGIONS else "")
+
+
+def why_not_serve_in(job: TuningJob, region: str) -> str:
+    """The local Vertex AI has one region, whatever it is called."""
+    home = find_region(job)
+    if not regions.has_choice() or home in ("", region):
+        return ""
+    words = {"model": job.display_name, "home": home, "region": region}
+    sentence = _(
+        "%(model)s was tuned in %(home)s and can be deployed there only. To serve it in %(region)s, copy its folder to "
+        "a bucket there and deploy that as custom weights."
+    )
+    return sentence % words
+
+
+def check_can_serve_in(job: TuningJob, region: str) -> None:
+    refuse_for(why_not_serve_in(job, region))
 
 
 def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:

@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 
 from jobs.models import Dataset, Endpoint, TuningJob
 from jobs.models.fields.labels import check_labels
+from jobs.services.endpoints.serving.spec import is_json_of_options
 from jobs.text.deferred import gettext as _
 from jobs.text.yaml_data import read_yaml
 
@@ -61,6 +62,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "endpoint_lease_hours": OPTIONAL_WHOLE,
         "endpoint_min_replicas": WHOLE,
         "endpoint_max_replicas": WHOLE,
+        "endpoint_options": OBJECT,
     },
 }
 # Of fields that older files do not have.
@@ -70,6 +72,7 @@ AT_FIRST: Mapping[str, Mapping[str, Any]] = {
     },
     "deployment": {
         "deploy_endpoint": "", "endpoint_share": 0, "endpoint_min_replicas": 1, "endpoint_max_replicas": 1,
+        "endpoint_options": {},
     },
 }  # fmt: skip
 NUMBERS = ("learning_rate", "warmup_ratio", "weight_decay")
@@ -234,6 +237,8 @@ def _inner(value: Any, place: str, name: str) -> list[tuple[str, str]]:
         if not wrong and not SHA256.fullmatch(value["sha256"]):
             wrong = [(f"{place}.sha256", _("It must be the SHA-256 of the file, 64 characters of 0-9 and a-f."))]
         return wrong
+    if name == "endpoint_options" and not is_json_of_options(value):
+        return [(place, _("It must hold options of a deployment, such as idle_minutes, with values of their types."))]
     return []
 
 

@@ -32,7 +32,8 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     """The intent, on disk. The same key again is the same job, whoever clicked twice; nothing is sent from here. Raises
     InvalidValues for what may not be."""
     request = spec.request()
-    request_hash = fingerprint(request | {"owner": owner.pk})
+    asked = {name: value for name, value in request.items() if name != "endpoint_options" or value}
+    request_hash = fingerprint(asked | {"owner": owner.pk})
     if found := TuningJob.objects.filter(pk=key).first():
         return _same(found, request_hash)
     installation.get_id()
@@ -100,7 +101,7 @@ def subject_of(spec: TuningSpec) -> Subject:
     found = subjects.of_training(spec.base_model, spec.output_uri, spec.location)
     if not spec.auto_deploy:
         return found
-    return subjects.add_deployment(found, spec.machine_type, spec.endpoint_max_replicas)
+    return subjects.add_deployment(found, spec.machine_type, spec.endpoint_max_replicas, spec.location)
 
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:

@@ -48,6 +48,7 @@ class TuningSpec:
     endpoint_lease_hours: int | None = None
     endpoint_min_replicas: int = 1
     endpoint_max_replicas: int = 1
+    endpoint_options: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     custom_base_model: str = ""
     location: str = ""

@@ -12,6 +12,7 @@ from jobs.models.fields.names import name_problem
 from jobs.models.runs.settings import ADVANCED, MOST_DECAY, MOST_SEED, MOST_WARMUP, SHORTEST_ROW, Schedule
 from jobs.services.datasets import policies as dataset_policies
 from jobs.services.endpoints import policies as endpoint_policies, spec_rules as endpoint_rules
+from jobs.services.endpoints.serving.spec import ServingOptions
 from jobs.text.deferred import gettext as _, join
 
 from . import spec_words as words
@@ -189,6 +190,23 @@ def _deploy_endpoint(values: Values, terms: Terms) -> Iterator[Problem]:
         yield Problem("not_ready", "deploy_endpoint", join(reason, _("Choose another endpoint, or a new one.")))
 
 
+def _region_of_endpoint(values: Values, terms: Terms) -> Iterator[Problem]:
+    endpoint = values["deploy_endpoint"]
+    if endpoint is None or endpoint.owner_id != terms.owner_id or endpoint_policies.why_not_join(endpoint):
+        return
+    if reason := endpoint_policies.why_not_join(endpoint, values["location"]):
+        yield Problem("other_region", "deploy_endpoint", join(reason, _("Choose another endpoint, or a new one.")))
+
+
+def _endpoint_options(values: Values, terms: Terms) -> Iterator[Problem]:
+    """Of the accelerators of a machine nobody tells here."""
+    options, is_beside = ServingOptions.from_json(values["endpoint_options"]), values["deploy_endpoint"] is not None
+    machine = {"machine_type": values["machine_type"], "accelerator_count": 1, "spot": False, "shared_address": False}
+    yield from endpoint_rules.find_problems({"options": options, **machine})
+    if is_beside and options.idle_minutes is not None:
+        yield Problem("not_offered", "idle_minutes", endpoint_rules.no_idle_beside())
+
+
 def _endpoint_share(values: Values, terms: Terms) -> Iterator[Problem]:
     for problem in endpoint_rules.find_problems({"share": values["endpoint_share"]}):
         yield replace(problem, field="endpoint_share")
@@ -282,6 +300,8 @@ RULES = (
     _rule(_max_seq_length, "max_seq_length"),
     _rule(_endpoint_name, "auto_deploy", "endpoint_display_name", "deploy_endpoint"),
     _rule(_deploy_endpoint, "deploy_endpoint"),
+    _rule(_region_of_endpoint, "deploy_endpoint", "location"),
+    _rule(_endpoint_options, "endpoint_options", "deploy_endpoint", "machine_type"),
     _rule(_endpoint_share, "endpoint_share"),
     _rule(_lease_of_endpoint, "deploy_endpoint", "endpoint_lease_hours"),
     _rule(_machine, "machine_type"),

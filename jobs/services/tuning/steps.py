@@ -9,6 +9,7 @@ from django.conf import settings
 from jobs.files import store
 from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.models.runs.settings import ADVANCED
+from jobs.services.catalogue import regions
 from jobs.services.datasets import references
 from jobs.services.datasets.file import why_gone
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
@@ -118,7 +119,7 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
     storage, uri = get_gateway().storage, dataset_uri(dataset)
     try:
         with store.local_copy(dataset.stored_name) as path:
-            storage.ensure_bucket(uri)
+            storage.ensure_bucket(uri, _bucket_region(claimed.row))
             storage.upload(path, uri)
     except FileNotFoundError:
         return _fail(claimed, why_gone(dataset), _field_of(claimed.row, dataset))
@@ -126,6 +127,11 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
     event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
     return Outcome(NOW, {"notice": ""}, [event])
+
+
+def _bucket_region(job: TuningJob) -> str:
+    """A job wants its data near; of `global` nobody knows where it will run."""
+    return "" if job.location in regions.NO_REGIONS else job.location
 
 
 def _field_of(job: TuningJob, dataset: Dataset) -> str:

@@ -12,7 +12,7 @@ from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
 from jobs.vertex.values import DeploySpec, DeployToExistingSpec, MachineSpec
 
-from . import clients
+from . import clients, serving_options
 from .catalogue import SERVICE, deploy_options, long_name
 
 MODELS = "model_service"
@@ -39,15 +39,18 @@ def deploy_request(spec: DeployToExistingSpec, traffic_split: Mapping[str, int])
         model=f"{parent}/models/{spec.model_user_id}",
         display_name=spec.display_name,
         dedicated_resources=resources(spec, machine),
-        system_labels=dict(spec.labels),
+        system_labels={**spec.options.labels, **spec.labels},
+        service_account=spec.options.service_account,
     )
     return types.DeployModelRequest(endpoint=spec.endpoint, deployed_model=deployed, traffic_split=dict(traffic_split))
 
 
 def resources(wanted: DeploySpec | DeployToExistingSpec, machine: Any) -> Any:
-    return types.DedicatedResources(
+    found = types.DedicatedResources(
         machine_spec=machine, min_replica_count=wanted.min_replicas, max_replica_count=wanted.max_replicas
     )
+    serving_options.fill_in(found, wanted.options)
+    return found
 
 
 def machine_of(machine: MachineSpec) -> Any:

@@ -22,6 +22,7 @@ from jobs.vertex.values import (
 from . import clients, deploy_to_existing
 from .catalogue import long_name
 from .messages import enum_name, raw, remote_error
+from .serving_options import parse_options
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
 RUNS_ON = "localvertex-runs-on"  # as the local Vertex AI labels what asked for a machine of Google's
@@ -31,7 +32,9 @@ REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.
 class Deployment:
     def deploy(self, spec: DeploySpec) -> str:
         bucket = spec.artifact_uri.removeprefix("gs://").partition("/")[0]
-        operation = clients.create(GARDEN, "deploy", partial(_request, spec), bucket=bucket).operation
+        operation = clients.create(
+            GARDEN, "deploy", partial(_request, spec), bucket=bucket, location=spec.location
+        ).operation
         if not operation.name:
             raise OutcomeUnknown(_("Vertex AI returned no operation name."), "UNKNOWN")
         return str(operation.name)
@@ -49,11 +52,11 @@ class Deployment:
         deployments = [operation for operation in found if _deploy_metadata(operation)]
         return _operation(max(deployments, key=_start_time)) if deployments else None
 
-    def endpoint_name(self, endpoint_user_id: str) -> str:
-        return f"{clients.parent()}/endpoints/{endpoint_user_id}"
+    def endpoint_name(self, endpoint_user_id: str, location: str = "") -> str:
+        return f"{clients.parent(location)}/endpoints/{endpoint_user_id}"
 
-    def model_name(self, model_user_id: str) -> str:
-        return f"{clients.parent()}/models/{model_user_id}"
+    def model_name(self, model_user_id: str, location: str = "") -> str:
+        return f"{clients.parent(location)}/models/{model_user_id}"
 
     def get_endpoint(self, name: str) -> RemoteEndpoint:
         client = clients.client(ENDPOINTS, clients.location_of(name))
@@ -107,7 +110,7 @@ class Deployment:
 
 def _request(spec: DeploySpec) -> Any:
     request = types.DeployRequest(
-        destination=clients.parent(),
+        destination=clients.parent(spec.location),
         model_config=types.DeployRequest.ModelConfig(
             accept_eula=spec.accept_eula,
             model_display_name=spec.model_display_name,
@@ -122,7 +125,7 @@ def _request(spec: DeploySpec) -> Any:
             dedicated_resources=deploy_to_existing.resources(spec, deploy_to_existing.machine_of(spec.machine))
             if spec.machine
             else None,
-            system_labels=dict(spec.labels),
+            system_labels={**spec.options.labels, **spec.labels},
         ),
     )
     if spec.machine and spec.spot:
@@ -201,6 +204,7 @@ def _parse_deployed_model(model: Any) -> RemoteDeployedModel:
         is_asleep=_is_asleep(model),
         message=model.status.message,
         machine=_machine(model),
+        options=parse_options(model),
     )
 
 

@@ -39,8 +39,8 @@ class Tuning:
             found += self._list_labelled_globally(label, value)
         return sorted(_each_once(found), key=_creation_time)
 
-    def count_running(self) -> int:
-        locations = dict.fromkeys([settings.VERTEX_LOCATION, "global"])
+    def count_running(self, location: str = "") -> int:
+        locations = dict.fromkeys([location or settings.VERTEX_LOCATION, "global"])
         jobs = [job for location in locations for job in _all_of(location)]
         return len({job.name.rsplit("/", 1)[-1] for job in jobs if _job(job).state in RUNNING})
 

@@ -87,3 +87,11 @@ def test_a_local_run_has_no_such_card(settings, page, fake_gateway):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
     assert page(ADDRESS) == (204, "")
     assert "Ready to spend?" not in page(reverse("settings-connection"))[1]
+
+
+def test_a_deployment_is_checked_in_the_region_of_its_form(google, page):
+    address = reverse("model-preflight")
+    for asked, looked in (("europe-west4", "europe-west4"), ("mars-1", "us-central1"), ("global", "us-central1")):
+        Preflight.objects.all().delete()
+        page(address, model=factories.BASE_MODEL, location=asked)
+        assert Preflight.objects.get().subject["serving_location"] == looked

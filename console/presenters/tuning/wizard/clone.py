@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from console.forms.endpoints.serving_options import raw_options
 from console.forms.tuning.steps import BASE, TUNED
 from console.forms.tuning.training import ABSOLUTE
 from jobs.models import Dataset, TuningJob
@@ -74,6 +75,7 @@ def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "endpoint_lease_hours": _text(answers["endpoint_lease_hours"]),
             "endpoint_min_replicas": str(answers["endpoint_min_replicas"]),
             "endpoint_max_replicas": str(answers["endpoint_max_replicas"]),
+            **raw_options(answers["endpoint_options"]),
         },
     }
 

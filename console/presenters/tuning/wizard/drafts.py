@@ -20,7 +20,9 @@ from console.forms.tuning.steps import (
     NameForm,
 )
 from console.forms.tuning.training import TrainingForm
+from console.presenters.catalogue.machines import offered_with
 from jobs.models import Dataset, Endpoint
+from jobs.services.catalogue import regions
 from jobs.services.costs import estimates
 from jobs.services.datasets import row_limits, token_counts
 from jobs.services.tuning import drafts, jobs
@@ -108,7 +110,15 @@ class Wizard(Choices):
             machines=dict(reversed(machines.items())),
             endpoints=Endpoint.objects.visible_to(self.user).not_deleted(),
             scalable=not all(option.is_local for option in self.variant.machine_options),
+            offered=offered_with(self.variant.machine_options),
+            region=self.region,
         )
+
+    @property
+    def region(self) -> str:
+        """Where the job is to be tuned; nothing where one is all there is."""
+        chosen = self.values("base-model").get("location") or settings.VERTEX_LOCATION
+        return str(chosen) if regions.has_choice() else ""
 
     def _initial_values(self, step: str) -> dict[str, Any]:
         if step == "training":

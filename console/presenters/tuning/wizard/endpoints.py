@@ -25,7 +25,7 @@ def places(wizard: Wizard, form: StepForm) -> list[Place]:
     found = list(Endpoint.objects.visible_to(wizard.user).not_deleted().with_model()[:SHOWN])
     other = find_endpoint(wizard.user, chosen) if chosen not in {"", *(str(one.pk) for one in found)} else None
     found += [other] if other else []
-    shown = [Place(one, policies.why_not_join(one), str(one.pk) == chosen) for one in found]
+    shown = [Place(one, policies.why_not_join(one, wizard.region), str(one.pk) == chosen) for one in found]
     return sorted(shown, key=lambda place: bool(place.why_not))
 
 

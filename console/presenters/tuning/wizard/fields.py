@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,9 +28,10 @@ FORMS: dict[str, type[StepForm]] = {
 
 
 def region_choices() -> list[tuple[str, str | Promise]]:
-    named: dict[str, str | Promise] = {}
-    if not settings.VERTEX_API_ENDPOINT:
-        named[regions.GLOBAL] = _("global: any region with capacity")
+    """None where there is nothing to choose."""
+    if not regions.has_choice():
+        return []
+    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: any region with capacity")}
     return [(region, named.get(region, region)) for region in regions.list_regions()]
 
 

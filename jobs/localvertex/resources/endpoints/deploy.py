@@ -20,7 +20,7 @@ from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import licences
 from jobs.localvertex.models.registry import RESOURCES
-from jobs.localvertex.resources import artifacts
+from jobs.localvertex.resources import artifacts, dedicated
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id, refuse_private
@@ -48,7 +48,7 @@ def deploy(call: Call) -> Operation:
         licences.accept(parts.store, project, artifact.base)
     artifacts.require(parts, artifact, project)
     parts.deployments.require_room(artifact.base_id)
-    artifacts.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
+    dedicated.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
     refuse_private(request.endpoint_config, "endpoint_config.")
     names = _names(request, artifact)
@@ -90,7 +90,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model_id=names.model.rpartition("/")[2],
     )
     staging = DeploymentStage.STARTING_DEPLOYMENT
-    resources = artifacts.resources_of(call.parts, artifact, request.deploy_config.dedicated_resources)
+    resources = dedicated.resources_of(call.parts, artifact, request.deploy_config.dedicated_resources)
     store = call.parts.store
     store.insert(_endpoint(request, names, artifact))
     store.insert(_model(request, artifact, names, display))
@@ -102,7 +102,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model_version_id="1",
         display_name=display,
         dedicated_resources=resources,
-        system_labels=dict(request.deploy_config.system_labels) | artifacts.labels_of(call.parts, resources),
+        system_labels=dict(request.deploy_config.system_labels) | dedicated.labels_of(call.parts, resources),
     )
     store.write_note(
         names.operation,
@@ -117,6 +117,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         deployed_model=render(deployed),
         traffic_split={"0": 100},
         **call.failure,
+        idle_seconds=dedicated.idle_seconds(resources),
     )
     store.write_note(names.stages, parent=names.operation)
     return operation

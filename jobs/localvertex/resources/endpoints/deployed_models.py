@@ -22,7 +22,7 @@ from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import registry
-from jobs.localvertex.resources import artifacts
+from jobs.localvertex.resources import artifacts, dedicated
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
 from jobs.localvertex.resources.edits import check_mask, check_split
@@ -68,6 +68,7 @@ def deploy_model(call: Call) -> Operation:
             deployed_model=render(deployed),
             traffic_split=dict(request.traffic_split),
             **call.failure,
+            idle_seconds=dedicated.idle_seconds(deployed.dedicated_resources),
         )
         facts = {"model": deployed.model, "operation": name, "deployed_model": deployed.id}
         parts.ledger.record("deploy_model", request.endpoint, **facts)
@@ -102,7 +103,7 @@ def mutate_deployed_model(call: Call) -> Operation:
     check_mask(paths, MUTABLE)
     _require(request.deployed_model.id, "deployed_model.id")
     given = request.deployed_model.dedicated_resources
-    artifacts.check_replicas(given, "deployed_model.dedicated_resources")
+    dedicated.check_replicas(given, "deployed_model.dedicated_resources")
     store = call.parts.store
     with store.edit(Endpoint, request.endpoint) as endpoint:
         deployed = _find(endpoint, request.deployed_model.id)
@@ -143,7 +144,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
     parts.deployments.require_room(artifact.base_id)
     resources = request.deployed_model.dedicated_resources
-    artifacts.check_resources(resources, "deployed_model.dedicated_resources")
+    dedicated.check_resources(resources, "deployed_model.dedicated_resources")
     return artifact
 
 
@@ -165,10 +166,10 @@ def _build_deployed_model(parts: Parts, wanted: DeployedModel, model: Model, art
         model=model.name.partition("@")[0],
         model_version_id=model.version_id,
         display_name=wanted.display_name or model.display_name,
-        system_labels=dict(wanted.system_labels) | artifacts.labels_of(parts, wanted.dedicated_resources),
+        system_labels=dict(wanted.system_labels) | dedicated.labels_of(parts, wanted.dedicated_resources),
     )
     if not wanted.shared_resources:
-        deployed.dedicated_resources = artifacts.resources_of(parts, artifact, wanted.dedicated_resources)
+        deployed.dedicated_resources = dedicated.resources_of(parts, artifact, wanted.dedicated_resources)
     return deployed
 
 
@@ -212,8 +213,7 @@ def _mutate(deployed: DeployedModel, given: DeployedModel, paths: list[str]) -> 
         setattr(resources, path, getattr(asked, path))
     for path in {*LOGGING} & {*paths}:
         setattr(deployed, path, getattr(given, path))
-    resources.min_replica_count = resources.min_replica_count or 1
-    resources.max_replica_count = max(resources.max_replica_count, resources.min_replica_count)
+    dedicated.fill_replicas(resources)
 
 
 def _forget(store: Store, gone: DeployedModel) -> None:

@@ -25,7 +25,7 @@ from jobs.localvertex.api.errors import exists, invalid, precondition
 from jobs.localvertex.api.filtering.filters import page
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation
-from jobs.localvertex.resources import artifacts
+from jobs.localvertex.resources import dedicated
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import given_fields, has_mask, mask, refuse_encryption
 from jobs.localvertex.tuning.queue import new_id
@@ -85,7 +85,7 @@ def update_deployment_resource_pool(call: Call) -> Operation:
                 _, _, field = path.partition(".")
                 if field:
                     setattr(resources, field, getattr(wanted, field))
-            artifacts.check_replicas(pool.dedicated_resources, "deployment_resource_pool.dedicated_resources")
+            dedicated.check_replicas(pool.dedicated_resources, "deployment_resource_pool.dedicated_resources")
         metadata = UpdateDeploymentResourcePoolOperationMetadata(generic_metadata=generic())
         return call.operation(f"{name}/operations/{new_id()}", metadata, pool)
 
@@ -135,14 +135,13 @@ def _check_resources(wanted: DedicatedResources) -> None:
     field = "deployment_resource_pool.dedicated_resources"
     if not wanted.machine_spec.machine_type:
         raise invalid("The machine_spec.machine_type field is required.", f"{field}.machine_spec.machine_type")
-    artifacts.check_resources(wanted, field)
+    dedicated.check_resources(wanted, field)
 
 
 def _fill_in(wanted: DedicatedResources) -> DedicatedResources:
     """Google's defaults: at least one replica, and no more than the least."""
     filled = DedicatedResources(wanted)
-    filled.min_replica_count = wanted.min_replica_count or 1
-    filled.max_replica_count = max(filled.min_replica_count, wanted.max_replica_count)
+    dedicated.fill_replicas(filled)
     return filled
 
 

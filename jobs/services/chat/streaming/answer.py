@@ -25,11 +25,11 @@ from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import Refused, Unavailable, VertexError
+from jobs.vertex.errors import COLD, Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatStream
 from jobs.vertex.values import ChatChunk, ChatRequest
 
-from . import row as chat_row
+from . import row as chat_row, waits
 from .broadcaster import sender
 from .saver import LEASE, keeper
 
@@ -40,7 +40,7 @@ PATIENCE_SECONDS, RETRY_SECONDS = 800.0, 0.5
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
-def answer(message_id: UUID, rows: str | None = None) -> None:
+def answer(message_id: UUID, rows: str | None = None, patience: waits.Patience = waits.PATIENT) -> None:
     """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. `rows`:
     what `chat_row.packed` made of it."""
     now = timezone.now()
@@ -48,7 +48,7 @@ def answer(message_id: UUID, rows: str | None = None) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    answering = Answer(chat_row.unpack_or_read(message_id, rows))
+    answering = Answer(chat_row.unpack_or_read(message_id, rows), patience)
     with keeper.keeping(message_id, answering):
         answering.run()
 
@@ -56,8 +56,8 @@ def answer(message_id: UUID, rows: str | None = None) -> None:
 class Answer:
     """`run` is for the thread that reads, `text`, `tell` and `stop` for the keeper's."""
 
-    def __init__(self, message: Message) -> None:
-        """An answer that waited and has a text already continues that text."""
+    def __init__(self, message: Message, patience: waits.Patience = waits.PATIENT) -> None:
+        """An answer that waited and has a text already continues that text. `patience` with a model that starts."""
         self.message = message
         self.length = 0
         self._parts: list[str] = []
@@ -69,6 +69,8 @@ class Answer:
         self._began = time.monotonic()
         self._stream: ChatStream | None = None
         self._is_stopped = False
+        self._stop_asked = threading.Event()
+        self._patience = patience
         self._end = threading.Lock()
         self._reply = sender.open(message.pk)
         if message.content:
@@ -86,6 +88,7 @@ class Answer:
             self._finish(MessageState.STOPPED, "", "")
             return
         self._is_stopped = True
+        self._stop_asked.set()
         if self._stream:
             self._stream.cut()
 
@@ -135,6 +138,20 @@ class Answer:
         return self._ask(continuation.ask_to_continue(request, begun))
 
     def _ask(self, request: ChatRequest) -> MessageState:
+        """A model that was scaled to zero drops the question and starts: it is asked again until it is there. Google
+        names no time for that."""
+        heard, pauses = len(self._parts), waits.pauses(self._patience)
+        while True:
+            try:
+                return self._ask_once(request)
+            except Unavailable as error:
+                pause = next(pauses, None)
+                if error.code != COLD or len(self._parts) > heard or pause is None:
+                    raise
+                if self._stop_asked.wait(max(pause, min(error.retry_after, waits.LONGEST_PAUSE))):
+                    return MessageState.STOPPED
+
+    def _ask_once(self, request: ChatRequest) -> MessageState:
         self._stream = get_gateway().chat.stream(request)
         if self._is_stopped:
             return MessageState.STOPPED

@@ -1,5 +1,7 @@
 """What an answer that has no text yet is waiting for."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,8 +11,29 @@ from jobs.models import Message, Role
 from jobs.states import MessageState
 
 WARM = timedelta(minutes=10)
+# Of a model that starts, between two questions whether it is there; less than an answer may take, with what follows.
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_START = 5.0, 30.0, 600.0
 PATIENCE = timedelta(seconds=5)
 WORKER, FIRST_TOKEN, START = "worker", "first_token", "start"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds. Each pause is longer than the one before by half."""
+
+    first: float = FIRST_PAUSE
+    longest: float = LONGEST_PAUSE
+    total: float = LONGEST_START
+
+
+PATIENT = Patience()
+
+
+def pauses(patience: Patience) -> Iterator[float]:
+    pause, waited = patience.first, 0.0
+    while waited < patience.total:
+        yield pause
+        waited, pause = waited + pause, min(pause * 1.5, patience.longest)
 
 
 def wait_of(message: Message, now: datetime | None = None) -> tuple[str, int]:
@@ -34,5 +57,7 @@ def is_cold(message: Message, now: datetime) -> bool:
     endpoint = message.conversation.endpoint
     if endpoint is None or not (settings.VERTEX_API_ENDPOINT or endpoint.model.min_replicas == 0):
         return False
-    answers = Message.objects.filter(role=Role.ASSISTANT, conversation__endpoint=endpoint, updated_at__gte=now - WARM)
+    idle = endpoint.model.serving_options.get("idle_minutes")
+    warm = WARM if idle is None else timedelta(minutes=idle)
+    answers = Message.objects.filter(role=Role.ASSISTANT, conversation__endpoint=endpoint, updated_at__gte=now - warm)
     return not answers.exclude(pk=message.pk).filter(timings__has_key="first_token").exists()

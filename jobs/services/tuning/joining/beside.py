@@ -15,6 +15,7 @@ from jobs.models import DeployedModel, TuningJob
 from jobs.services.costs import spending
 from jobs.services.endpoints import deployed_models, endpoints, policies
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
+from jobs.services.endpoints.serving.spec import ServingOptions
 from jobs.states import EndpointState, TuningState
 from jobs.text.deferred import gettext as _
 
@@ -71,4 +72,5 @@ def spec_of(job: TuningJob) -> DeployedModelSpec:
         min_replicas=job.endpoint_min_replicas,
         max_replicas=job.endpoint_max_replicas,
         accepts_licence=job.accepts_licence,
+        options=ServingOptions.from_json(job.endpoint_options),
     )

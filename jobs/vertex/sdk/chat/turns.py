@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.text.deferred import gettext as _
-from jobs.vertex.errors import NO_TOOLS, NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
+from jobs.vertex.errors import COLD, NO_TOOLS, NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.values import ChatChunk
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -129,7 +129,8 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
         return OverQuota(_("A project quota is used up. Wait, or request more quota. (%s)") % message, "QUOTA")
     if (code in (429, 503) or status in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")) and _COLD.search(message):
-        return Unavailable(_("The model was asleep and is starting. Try again in a minute or two."), "COLD")
+        words = _("The model was asleep and is starting. Try again in a minute or two.")
+        return Unavailable(words, COLD, int(retry_after[:4]) if retry_after.isdecimal() else 0)
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         wait = _(" It asks you to wait %s seconds.") % retry_after if retry_after.isdigit() else ""
         return OverQuota(_("The endpoint is overloaded. Try again in a moment.") + wait, "RESOURCE_EXHAUSTED")

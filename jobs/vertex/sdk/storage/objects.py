@@ -111,16 +111,15 @@ class Storage:
         # A grant with a condition may not hold for what is asked.
         return {one["role"]: sorted(one["members"]) for one in policy.bindings if not one.get("condition")}
 
-    def ensure_bucket(self, uri: str) -> None:
+    def ensure_bucket(self, uri: str, location: str = "") -> None:
         bucket, _path = _parts(uri)
         try:
             with translate_errors(bucket=bucket):
                 _test_permissions(bucket)
         except NotFound:
-            self._create(bucket)
+            self._create(bucket, location or settings.VERTEX_LOCATION)
 
-    def _create(self, bucket: str) -> None:
-        location = settings.VERTEX_LOCATION
+    def _create(self, bucket: str, location: str) -> None:
         with suppress(AlreadyExists), translate_errors(bucket=bucket):
             _client().create_bucket(bucket, location=location, timeout=settings.VERTEX_READ_SECONDS, retry=None)
 

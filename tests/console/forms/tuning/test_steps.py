@@ -43,17 +43,25 @@ def test_a_name_may_be_korean():
     assert NameForm({"display_name": "지원 봇"}).is_valid()
 
 
-@pytest.mark.parametrize(
-    ("server", "words"),
-    [
-        ("http://127.0.0.1:9", "The job is listed in this region. This computer trains and serves in any case."),
-        ("", "Where the training runs. Endpoints are deployed in the region of this console."),
-    ],
-)
-def test_a_region_says_where_training_runs(settings, server, words):
-    settings.VERTEX_API_ENDPOINT = server
-    form = BaseModelForm(terms_of=lambda base, custom: Terms())
+def test_a_region_is_asked_for_where_there_are_several():
+    assert "location" not in BaseModelForm(terms_of=lambda base, custom: Terms()).fields
+    form = BaseModelForm(terms_of=lambda base, custom: Terms(), regions=[("us-west1", "us-west1")])
+    words = "Where the training runs. The tuned model is deployed in the same region."
     assert str(form.fields["location"].help_text) == words
+
+
+def test_options_of_the_endpoint_are_one_answer():
+    typed = {"auto_deploy": "on", "endpoint_display_name": "Bot", "machine_type": "g2-standard-12"}
+    typed |= {"idle_minutes": "30", "autoscaling_gpu": "70", "endpoint_labels": "team=a"}
+    offered = ("idle_minutes", "autoscaling_gpu", "endpoint_labels")
+    form = DeploymentForm(typed, terms=Terms(machines=["g2-standard-12"]), machines={}, offered=offered)
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["endpoint_options"] == {
+        "idle_minutes": 30, "autoscaling": {"gpu": 70}, "endpoint_labels": {"team": "a"},
+    }  # fmt: skip
+    wrong = DeploymentForm(typed | {"idle_minutes": "3"}, terms=Terms(), machines={}, offered=offered)
+    assert errors(wrong)["idle_minutes"] == ["Enter a whole number of minutes from 5 to 480."]
+    assert wrong.opens_advanced
 
 
 def test_a_base_model_that_cannot_be_tuned_says_why():

@@ -90,3 +90,37 @@ def test_code_is_coloured_and_escaped(client, owner):
     page = client.get(f"{URL}?action=code").content.decode()
     assert '<span class="kn">import</span>' in page
     assert client.get(f"{URL}?action=code&tab=<script>").context["code"].tab == "python"
+
+
+L4 = {"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
+
+
+def test_what_an_endpoint_was_deployed_with_is_repeated(google):
+    name = "projects/my-project/locations/us-west1/endpoints/1"
+    options = {"reservation": "ANY_RESERVATION", "endpoint_labels": {"team": "a"}}
+    endpoint = factories.ready_endpoint(resource_name=name, location="us-west1", serving_options=options, **L4)
+    made = code(endpoint=endpoint)
+    assert 'location="us-west1")' in made.deploy_python
+    assert made.deploy_python.endswith(
+        "endpoint = model.deploy(\n    accept_eula=True,\n    machine_type='g2-standard-12',\n"
+        "    accelerator_type='NVIDIA_L4',\n    accelerator_count=1,\n    min_replica_count=1,\n"
+        "    max_replica_count=1,\n    reservation_affinity_type='ANY_RESERVATION',\n"
+        "    system_labels={'team': 'a'},\n)\n"
+    )
+    assert "https://us-west1-aiplatform.googleapis.com/v1beta1/projects/my-project/locations/us-west1:deploy" in (
+        made.deploy_curl
+    )
+
+
+@pytest.mark.parametrize("where", ["google", "local"])
+def test_what_the_sdk_has_no_argument_for_is_asked_by_the_request(request, where):
+    request.getfixturevalue(where)
+    endpoint = factories.ready_endpoint(min_replicas=0, serving_options={"idle_minutes": 5}, **L4)
+    text = code(endpoint=endpoint).deploy_python
+    compile(text, "deploy", "exec")
+    assert '"scaleToZeroSpec": {\n        "idleScaledownPeriod": "300s",' in text
+
+
+def test_tuned_models_and_others_are_not_repeated(google):
+    endpoint = factories.ready_endpoint(artifact_uri="gs://b/f", serving_options={"flex_start_hours": 5}, **L4)
+    assert "flexStart" not in code("curl", endpoint).deploy_curl

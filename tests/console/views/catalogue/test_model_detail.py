@@ -349,3 +349,67 @@ def test_where_it_depends_on_the_machine_both_ends_are_told(signed_in):
     factories.publisher_model(**sized(machine_specs=specs))
     content = signed_in.get(URL).content.decode()
     assert "An endpoint reads 8,192 to 16,384 tokens, depending on its machine." in content
+
+
+L4 = {"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "title": ""}
+
+
+@pytest.fixture
+def on_google(settings):
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_LOCATIONS = "", ["europe-west4"]
+    return factories.publisher_model(data={"machine_specs": [L4], "licence": "Any"}, licence_acknowledged=True)
+
+
+def on_l4(**values):
+    return typed(machine="g2-standard-12:NVIDIA_L4:1") | values
+
+
+def test_a_region_and_options_are_asked_for(signed_in, on_google):
+    page = signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert re.findall(r'<option value="([a-z]+-[a-z]+[0-9])"( selected)?', page) == [
+        ("us-central1", " selected"), ("europe-west4", ""),
+    ]  # fmt: skip
+    for name in ("idle_minutes", "autoscaling_gpu", "reservation", "flex_start_hours", "endpoint_labels"):
+        assert f'name="{name}"' in page
+    assert 'name="service_account"' not in page
+
+
+def test_they_are_the_endpoints(signed_in, on_google):
+    asked = {"location": "europe-west4", "idle_minutes": "15", "autoscaling_requests": "60", "max_replicas": "3"}
+    response = signed_in.post(f"{URL}deploy/", on_l4(**asked, endpoint_labels="team=support\n\nwho=me"))
+    assert response.status_code == 303
+    endpoint = Endpoint.objects.with_model().get()
+    assert (endpoint.location, endpoint.model.min_replicas, endpoint.model.max_replicas) == ("europe-west4", 0, 3)
+    assert endpoint.model.serving_options == {
+        "idle_minutes": 15, "autoscaling": {"requests": 60}, "endpoint_labels": {"team": "support", "who": "me"},
+    }  # fmt: skip
+    page = signed_in.get(response.url).content.decode()
+    assert "<dt>Scale to zero after (minutes)</dt><dd>15</dd>" in page
+    assert "<dt>Labels</dt><dd>team=support, who=me</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"location": "global"}, "Vertex AI serves models in regions only, not in global."),
+        ({"location": "us-west1"}, "The console isn&#x27;t configured for the region us-west1."),
+        ({"idle_minutes": "2"}, "Enter a whole number of minutes from 5 to 480."),
+        ({"idle_minutes": "x"}, "Enter a whole number of minutes from 5 to 480."),
+        ({"idle_minutes": "9", "shared_address": "on"}, "Scaling to zero needs the dedicated DNS."),
+        ({"flex_start_hours": "2", "spot": "on"}, "A machine is either Spot or Flex-start."),
+        ({"reservation": "SPECIFIC_RESERVATION"}, "Enter the reservations, from 1 to 10, one on each line."),
+        ({"endpoint_labels": "Team"}, "Line 1: enter a label as key=value"),
+    ],
+)
+def test_what_is_wrong_with_them_stands_at_its_field(signed_in, on_google, values, message):
+    response = signed_in.post(f"{URL}deploy/", on_l4(**values))
+    assert (response.status_code, message in response.content.decode()) == (422, True)
+    assert Endpoint.objects.count() == 0
+
+
+def test_a_local_run_asks_for_no_region_and_for_little_else(signed_in, model, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    page = signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert [f'name="{name}"' in page for name in ("location", "flex_start_hours", "idle_minutes")] == [
+        False, False, True,
+    ]  # fmt: skip

@@ -464,13 +464,14 @@ CHECKPOINT = "gs://garden-local/t/postprocess/node-0/checkpoints/checkpoint-25"
 
 
 def test_a_checkpoint_of_an_earlier_job_is_continued(wizard, dataset, tuned):
+    """On this computer, the only region."""
     wizard.fill(dataset)
     wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT, location="europe-west4")
     assert "checkpoint 1 of epoch 1" in wizard.get("training").content.decode()
     assert wizard.post("training", **training(dataset, adapter_size="8")).status_code == 303
     wizard.start()
     job = TuningJob.objects.get(pk=wizard.pk)
-    assert (job.base_model, job.custom_base_model, job.location) == (BASE_MODEL, CHECKPOINT, "europe-west4")
+    assert (job.base_model, job.custom_base_model, job.location) == (BASE_MODEL, CHECKPOINT, "us-central1")
 
 
 def test_what_is_continued_keeps_its_adapter_size(wizard, dataset, tuned):
@@ -771,3 +772,31 @@ def test_the_last_step_offers_the_endpoints_that_the_model_may_join(wizard, data
 
 def words(response):
     return " ".join(response.text.split())
+
+
+def test_the_job_and_its_endpoint_are_in_the_region_that_was_chosen(wizard, dataset, owner, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    wizard.fill(dataset)
+    wizard.post("base-model", base_model=BASE_MODEL, location="europe-west4")
+    elsewhere = factories.ready_endpoint(owner=owner)
+    words = "The endpoint is in us-central1, and the model is tuned in europe-west4."
+    assert words in wizard.get("deployment").content.decode()
+    refused = wizard.start(deploy_endpoint=str(elsewhere.pk))
+    assert (refused.status_code, words in refused.content.decode()) == (422, True)
+    assert wizard.start(deploy_endpoint="", idle_minutes="30", endpoint_labels="team=a").status_code == 303
+    job = TuningJob.objects.get(pk=wizard.pk)
+    assert (job.location, job.endpoint_options) == (
+        "europe-west4", {"idle_minutes": 30, "endpoint_labels": {"team": "a"}},
+    )  # fmt: skip
+    endpoint = endpoints.deploy_for_job(job)
+    assert (endpoint.location, endpoint.model.min_replicas) == ("europe-west4", 0)
+    again = wizard.client.post(f"/tuning/jobs/{job.pk}/clone/")
+    copy = Wizard(wizard.client, again["Location"])
+    assert copy.get("base-model").context["form"]["location"].value() == "europe-west4"
+    kept = TuningDraft.objects.get(pk=copy.pk).data["deployment"]
+    assert (kept["idle_minutes"], kept["endpoint_labels"]) == ("30", "team=a")
+
+
+def test_a_local_run_asks_for_no_region(wizard, dataset):
+    wizard.fill(dataset)
+    assert 'name="location"' not in wizard.get("base-model").content.decode()

@@ -2,21 +2,27 @@
 
 import json
 import os
+import shlex
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from google.api_core.exceptions import BadRequest
 
-from tests.jobs.localvertex.servers import PARENT, wait_for
+from jobs.localvertex.serving.llama import Plan
+from jobs.localvertex.serving.pool import Serving, name_of
+from jobs.localvertex.store import Store
+from tests.jobs.localvertex.servers import FAKE_LLAMA, PARENT, wait_for
 from tests.jobs.localvertex.serving.test_pool import gone, llama
 
 pytestmark = pytest.mark.slow
 
+TINY = Path(__file__).parents[3] / "fixtures/tiny-gemma3/model.gguf"
 ONE_FITS, TWO_FIT = 150, 250  # the tiny model is taken for 106 MB
 
 
@@ -64,6 +70,34 @@ def test_google_s_words_for_it(own_server):
     (deployed,) = server.endpoints.get_endpoint(name=f"{PARENT}/endpoints/zero").deployed_models
     period = deployed.dedicated_resources.scale_to_zero_spec.idle_scaledown_period
     assert (deployed.status.message, period.total_seconds()) == ("", 0.6)
+
+
+def test_one_that_was_asked_to_scale_to_zero_has_a_time_of_its_own(tmp_path):
+    """Others never sleep here. It comes back when it is wanted."""
+    serving = Serving(tmp_path, shlex.split(FAKE_LLAMA), idle_seconds=0)
+    plans = [Plan("e/deployedModels/1", str(TINY), idle_seconds=0.4), Plan("e/deployedModels/2", str(TINY))]
+    try:
+        serving.watch()
+        for plan in plans:
+            serving.start(plan)
+        wait_for(lambda: serving.state(plans[0].name)[0] == "asleep", lambda: "")
+        assert serving.state(plans[1].name)[0] == "answering"
+        held = serving.hold(plans[0].name)
+        wait_for(lambda: serving.wake(held), lambda: "")
+        assert serving.state(plans[0].name)[0] == "answering"
+    finally:
+        serving.stop_all()
+
+
+def test_the_time_that_was_asked_for_outlives_the_deployment(own_server):
+    server = own_server.start()
+    resources = {"machine_spec": {"machine_type": "local-cpu"}, "max_replica_count": 1}
+    resources["scale_to_zero_spec"] = {"idle_scaledown_period": timedelta(minutes=5)}
+    (deployed,) = server.deployed("dozer", deploy_config={"dedicated_resources": resources}).deployed_models
+    server.stop()
+    store = Store(server.data / "vertex.sqlite3")
+    assert store.note(name_of(f"{PARENT}/endpoints/dozer", deployed.id))["idle_seconds"] == 300
+    store.close()
 
 
 def test_first_requests_start_it_once(own_server, starts):

@@ -230,3 +230,16 @@ def test_subjects_name_what_is_paid_for():
     found = subjects.of_deployment(factories.BASE_MODEL, "g2-standard-12", 3)
     assert (found.serving_location, found.accelerator_type, found.accelerators) == ("us-central1", "NVIDIA_L4", 3)
     assert subjects.of_project() == Subject("us-central1", "us-central1", BUCKET)
+
+
+def test_subjects_are_of_the_region_that_was_chosen():
+    factories.publisher_model(data={"machine_specs": [L4_MACHINE]})
+    assert subjects.of_deployment(factories.BASE_MODEL, "g2-standard-12", 1, "us-west1").serving_location == "us-west1"
+    for chosen, serving in (("europe-west4", "europe-west4"), ("global", "us-central1")):
+        found = jobs.subject_of(factories.tuning_spec(auto_deploy=True, location=chosen))
+        assert (found.location, found.serving_location) == (chosen, serving)
+
+
+def test_jobs_that_run_elsewhere_do_not_count(google):
+    google.tuning.add({}, location="europe-west4")
+    assert (google.tuning.count_running("us-west1"), google.tuning.count_running("europe-west4")) == (0, 1)

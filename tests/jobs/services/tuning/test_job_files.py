@@ -189,3 +189,19 @@ def test_a_yaml_file_that_is_no_job_says_why(owner, was, written, problem):
 def test_a_field_of_a_yaml_file_is_named(owner):
     text = job_files.as_text(spec(display_name="Ahoy"), is_yaml=True).replace("display_name: Ahoy", "display_name: no")
     assert problems(owner, text) == [("name.display_name", "It must be a string.")]
+
+
+def test_options_of_the_endpoint_are_in_the_file(owner):
+    options = {"idle_minutes": 30, "autoscaling": {"gpu": 70}, "reservations": ["one"], "endpoint_labels": {"a": "b"}}
+    text = job_files.as_text(spec(endpoint_options=options), is_yaml=True)
+    assert job_files.load(owner, text).answers["endpoint_options"] == options
+    older = text_of(spec(), deployment__endpoint_options=...)
+    assert job_files.load(owner, older).answers["endpoint_options"] == {}
+
+
+@pytest.mark.parametrize("wrong", [{"idle_minutes": "30"}, {"moon": 1}, {"autoscaling": [1]}])
+def test_options_of_other_types_are_refused(owner, wrong):
+    sentence = "It must hold options of a deployment, such as idle_minutes, with values of their types."
+    assert problems(owner, text_of(spec(), deployment__endpoint_options=wrong)) == [
+        ("deployment.endpoint_options", sentence)
+    ]

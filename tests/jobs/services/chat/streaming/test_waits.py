@@ -53,3 +53,11 @@ def test_on_google_cloud_only_an_endpoint_without_replicas_starts(settings, repl
     settings.VERTEX_API_ENDPOINT = ""
     talk = factories.conversation(endpoint=factories.ready_endpoint(min_replicas=replicas))
     assert wait_of(waiting(seconds=7, talk=talk)) == (kind, 7)
+
+
+def test_one_that_sleeps_sooner_is_cold_sooner(settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    endpoint = factories.ready_endpoint(min_replicas=0, serving_options={"idle_minutes": 5})
+    talk = factories.conversation(endpoint=endpoint)
+    waiting(seconds=360, state="COMPLETE", talk=talk, content="Ahoy", timings={"first_token": 1})
+    assert wait_of(waiting(seconds=7, talk=talk)) == ("start", 7)
