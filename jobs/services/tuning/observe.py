@@ -9,12 +9,16 @@ from typing import Any
 
 from django.db.models import Max
 
-from jobs.models import EventLevel, Metric, TuningJob, TuningMode, thin_out
+from jobs.models import EventLevel, Metric, ModelForm, TuningJob, TuningMode, thin_out
 from jobs.services.endpoints import endpoints
+from jobs.services.remote import row_claim
 from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
-from jobs.services.tuned_models.continuation import RESULTS
+from jobs.services.tuned_models import policies as tuned_models
+from jobs.services.tuned_models.checkpoints import RESULTS
+from jobs.services.tuned_models.forms import SERVABLE_ADAPTER
+from jobs.services.tuned_models.results import find_results, place_checkpoints
 from jobs.services.tuned_models.saved import find_checkpoints
-from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
+from jobs.states import TUNED, TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
 from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -28,8 +32,6 @@ TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
 LOG_BYTES = 200_000
 CURVE_POINTS = 24
 MISSES = 3
-# Written last into the folder of a checkpoint, by the server that can start from it.
-SERVABLE_ADAPTER = "adapter.gguf"
 
 
 @dataclass
@@ -60,6 +62,8 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
         reading.events.append((EventLevel.WARNING, notice))
     if state != job.state:
         _enter(claimed, state, remote, reading)
+    if state in TUNED and not job.result_form:
+        _find_model(job, reading)
     return Outcome(poll_seconds(), reading.changes, reading.events, lambda: _keep(job, state, reading))
 
 
@@ -74,6 +78,8 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
         reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
         _read(job, get_gateway().tuning.get(job.resource_name), reading)
+    if job.state in TUNED and not job.result_form:
+        _find_model(job, reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
         _keep_checkpoints(job, find_checkpoints(job), reading)
     return Outcome(None, {**reading.changes, "phase": Phase.CLOSED, "notice": ""}, reading.events, reading.save_points)
@@ -95,7 +101,28 @@ def _keep(job: TuningJob, state: str, reading: Reading) -> None:
     reading.save_points()
     is_wanted = job.auto_deploy and not job.joins_endpoint and not job.cancel_requested_at
     if state == TuningState.SUCCEEDED and job.state != state and is_wanted:
-        endpoints.deploy_for_job(job)
+        row = TuningJob.objects.select_related("owner").get(pk=job.pk)
+        if reason := tuned_models.why_not_serve(row):
+            row_claim.record(row, EventLevel.WARNING, _("The model was not deployed: %s") % reason)
+        else:
+            endpoints.deploy_for_job(row)
+
+
+def _find_model(job: TuningJob, reading: Reading) -> None:
+    """Where nobody may look, it is taken to lie where Vertex AI's documentation has it."""
+    try:
+        found = find_results(job)
+    except VertexError as error:
+        logger.info("The output folder of %s could not be listed: %s", job.pk, error)
+        return
+    model, listed = found.model, reading.changes.get("checkpoints", job.checkpoints)
+    reading.changes |= {
+        "result_folder": model.folder if model else "", "result_form": model.form if model else ModelForm.NONE,
+        "checkpoints": place_checkpoints(job, listed, found),
+    }  # fmt: skip
+    if model is None:
+        words = _("No model was found in the output folder %s. Check the log.") % job.output_uri
+        reading.events.append((EventLevel.WARNING, words))
 
 
 def _missing(claimed: Claim[TuningJob]) -> Outcome:
@@ -218,6 +245,7 @@ def _checkpoint(job: TuningJob, found: Checkpoint) -> dict[str, Any]:
     """What lies in its folder is looked at once: it does not change after the checkpoint is listed."""
     facts = {"checkpoint_id": found.checkpoint_id, "epoch": found.epoch, "step": found.step}
     known: dict[str, Any] = next((one for one in job.checkpoints if facts.items() <= one.items()), {})
+    facts |= {key: known[key] for key in ("folder", "form") if key in known}
     if job.tuning_mode != TuningMode.PEFT_ADAPTER:
         return facts
     adapter = f"{job.output_uri.rstrip('/')}/{RESULTS}/checkpoint-{found.step}/{SERVABLE_ADAPTER}"

@@ -296,7 +296,8 @@ def test_the_checkpoints_of_a_job_that_ended_early_are_found(driver, fake_gatewa
         jobs.request_cancel(job)
     driver.rest(job)
     assert (job.state, job.phase) == (state, "CLOSED")
-    assert job.checkpoints == [{"checkpoint_id": "1", "epoch": 2, "step": 4}]
+    place = {"folder": "postprocess/node-0/checkpoints/checkpoint-4", "form": "adapter"}
+    assert job.checkpoints == [{"checkpoint_id": "1", "epoch": 2, "step": 4, **place}]
     assert "Checkpoint of epoch 2 saved at step 4." in messages(job)
 
 
