@@ -195,3 +195,12 @@ def test_a_failed_endpoint_cannot_be_undeployed(owner):
         endpoints.request_undeploy(failed)
     endpoints.request_delete(failed)
     assert failed.state == "DELETED"
+
+
+def test_a_folder_that_no_model_server_starts_from_costs_nothing(owner, driver, fake_gateway, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    fake_gateway.storage.put_adapter("gs://garden-local/mine")
+    spec = DeploymentSpec("Mine", artifact_uri="gs://garden-local/mine")
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="FAILED")
+    assert "Vertex AI deploys whole models only" in endpoint.model.error_message
+    assert (fake_gateway.creates("deployment"), endpoint.model.error_code) == ([], "FAILED_PRECONDITION")
