@@ -7,7 +7,7 @@ from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound
 
-from .forms import SERVABLE_ADAPTER, form_of
+from .forms import SERVABLE_ADAPTER, form_of, say_adapter, say_no_weights
 
 PAGE = 500
 
@@ -39,16 +39,3 @@ def _why_not(uri: str, names: set[str]) -> str:
     if form == ModelForm.ADAPTER:
         return say_adapter()
     return say_no_weights(uri) if form == ModelForm.NONE else ""
-
-
-def say_adapter() -> str:
-    if settings.VERTEX_API_ENDPOINT:
-        return _("The folder holds an adapter in a form that the local Vertex AI does not serve.")
-    return _(
-        "The tuning left an adapter, and Vertex AI deploys whole models only. Merge it into its base model, for "
-        "example with PEFT, and deploy that folder."
-    )
-
-
-def say_no_weights(uri: str) -> str:
-    return _("%s holds no complete model: it needs config.json, all files of the weights, and the tokenizer.") % uri

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable
 
+from django.conf import settings
+
 from jobs.models import ModelForm
+from jobs.text.deferred import gettext as _
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = frozenset({"adapter_model.safetensors", "adapter_model.bin"})
@@ -33,3 +36,16 @@ def _has_tokenizer(names: set[str]) -> bool:
 def _has_all_parts(weights: list[str]) -> bool:
     parts = [int(part[1]) for name in weights if (part := _PART.fullmatch(name))]
     return len(parts) >= max(parts, default=0)
+
+
+def say_adapter() -> str:
+    if settings.VERTEX_API_ENDPOINT:
+        return _("The folder holds an adapter in a form that the local Vertex AI does not serve.")
+    return _(
+        "The tuning left an adapter, and Vertex AI deploys whole models only. Merge it into its base model, for "
+        "example with PEFT, and deploy that folder."
+    )
+
+
+def say_no_weights(uri: str) -> str:
+    return _("%s holds no complete model: it needs config.json, all files of the weights, and the tokenizer.") % uri

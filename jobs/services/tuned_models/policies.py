@@ -10,7 +10,7 @@ from jobs.models import Endpoint, ModelForm, TuningJob, TuningMode
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
 
-from . import deployable
+from . import forms
 
 
 def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
@@ -31,9 +31,9 @@ def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
 def _why_not_deploy_model(job: TuningJob) -> str:
     """By what was found in the output folder when the tuning had ended."""
     if job.result_form == ModelForm.NONE:
-        return deployable.say_no_weights(job.output_uri)
+        return forms.say_no_weights(job.output_uri)
     if job.result_form == ModelForm.ADAPTER and not settings.VERTEX_API_ENDPOINT:
-        return deployable.say_adapter()
+        return forms.say_adapter()
     return ""
 
 

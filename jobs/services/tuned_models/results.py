@@ -17,6 +17,7 @@ from .forms import form_of
 # Beside it, of the console's own.
 EXPORTS = "takeaways"
 ADAPTER_FOLDER = "adapter"
+NOWHERE = "/"
 
 _NUMBER = re.compile(r"(?:.*\D)?(\d{1,9})")
 
@@ -88,13 +89,14 @@ def _places(names: Iterable[str]) -> list[Place]:
         if folder.partition("/")[0] != EXPORTS:
             folders.setdefault(folder, set()).add(name)
     forms = {folder: form for folder, files in folders.items() if (form := form_of(files)) != ModelForm.NONE}
-    beside = {folder for folder in forms if forms.get(_without_adapter(folder)) == ModelForm.WHOLE}
+    beside = {folder for folder in forms if forms.get(_model_beside(folder)) == ModelForm.WHOLE}
     return [Place(folder, form) for folder, form in sorted(forms.items()) if folder not in beside]
 
 
-def _without_adapter(folder: str) -> str | None:
-    parent, _slash, name = folder.rpartition("/")
-    return parent if name == ADAPTER_FOLDER else None
+def _model_beside(adapter: str) -> str:
+    """The folder that it may be a part of."""
+    parent, _slash, name = adapter.rpartition("/")
+    return parent if name == ADAPTER_FOLDER else NOWHERE
 
 
 def _rank(place: Place) -> tuple[bool, bool, bool, str]:

@@ -1,6 +1,7 @@
 import pytest
 
-from jobs.services.tuned_models.deployable import say_adapter, say_no_weights, why_not_deploy_folder
+from jobs.services.tuned_models.deployable import why_not_deploy_folder
+from jobs.services.tuned_models.forms import say_adapter, say_no_weights
 from jobs.vertex.errors import NotAuthorised, Unavailable
 from tests.fakes import BUCKET
 
