@@ -31,7 +31,7 @@ OF_ROWS = {
     "jobs/services/preflight/checks.py",
     "jobs/services/storage/output_files.py",
     "jobs/services/tuned_models/content.py",
-    "jobs/services/tuned_models/saved.py",
+    "jobs/services/tuned_models/deployable.py", "jobs/services/tuning/reading/log.py",
     "jobs/services/tuned_models/merging.py",
     "jobs/services/tuning/observe.py",
     "jobs/services/tuning/removal.py",

@@ -121,7 +121,7 @@ class Metrics:
         most = [row.traffic.latency_p95 if row.traffic else None for row in self.rows]
         top = max([value for value in most if value], default=1.0)
         drawn = [Curve(_("p95"), "s2", _lines(most, top)), Curve(_("p50"), "s1", _lines(half, top))]
-        words = _("Slowest 5%% of a part: at most %(p95)s") % {"p95": seconds(top)} if any(most) else ""
+        words = _("Highest 95th percentile: %(p95)s") % {"p95": seconds(top)} if any(most) else ""
         return Chart(_("Time to the whole answer"), seconds(top), [], drawn, words)
 
     def _replicas(self) -> Chart:

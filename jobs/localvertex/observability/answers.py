@@ -52,11 +52,13 @@ class Answers:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=OFF")
-        self._database.executescript(_SCHEMA)
-        self._database.execute("DELETE FROM answers WHERE minute < ?", [time.time() - KEPT_SECONDS])
+        try:
+            self._database = _open(path)
+        except sqlite3.DatabaseError as error:
+            log.warning("%s cannot be read (%s): counting begins anew", path, error)
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            self._database = _open(path)
 
     def count(self, endpoint: str, deployed: str, code: int, seconds: float) -> None:
         """An answer is no worse for not being counted."""
@@ -90,6 +92,19 @@ class Answers:
                 " ORDER BY endpoint, deployed, minute, code, bucket",
                 wanted,
             ).fetchall()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")
+        database.executescript(_SCHEMA)
+        database.execute("DELETE FROM answers WHERE minute < ?", [time.time() - KEPT_SECONDS])
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
 
 
 def bucket_of(milliseconds: float) -> int:

@@ -26,9 +26,10 @@ Query = Sequence[tuple[str, str]]
 
 
 def ask(
-    method: str, service: str, path: str, body: Mapping[str, Any] | None = None, query: Query = ()
-) -> dict[str, Any]:
-    """`service` as in `logging`. Raises VertexError."""
+    method: str, service: str, path: str, body: Mapping[str, Any] | None = None, query: Query = (),
+    *, most: int = MOST_BYTES,
+) -> dict[str, Any]:  # fmt: skip
+    """`service` as in `logging`. Raises VertexError, also for an answer of more than `most` bytes."""
     base = settings.VERTEX_API_ENDPOINT or f"https://{service}.googleapis.com"
     until = time.monotonic() + settings.VERTEX_READ_SECONDS
     with (
@@ -38,20 +39,20 @@ def ask(
             allow_redirects=False, stream=True,
         ) as answer,
     ):  # fmt: skip
-        answer._content = _read(answer, until)
+        answer._content = _read(answer, until, most)
         if answer.status_code != 200:
             raise from_http_response(answer)  # type: ignore[no-untyped-call]
         found = json.loads(answer._content)
     return found if isinstance(found, dict) else {}
 
 
-def _read(answer: Any, until: float) -> bytes:
+def _read(answer: Any, until: float, most: int) -> bytes:
     """As it comes: to wait for a whole piece, one that drips would be waited for as long as it likes."""
     content = b""
     while part := answer.raw.read1(PIECE, decode_content=True):
         content += part
-        if len(content) > MOST_BYTES:
-            raise Unavailable(_("Google Cloud answered with more than %d MB.") % (MOST_BYTES // 2**20), "UNAVAILABLE")
+        if len(content) > most:
+            raise Unavailable(_("Google Cloud answered with more than %d bytes.") % most, "UNAVAILABLE")
         if time.monotonic() > until:
             raise Unavailable(_("Google Cloud did not answer in time."), "DEADLINE_EXCEEDED")
     return content

@@ -65,3 +65,11 @@ def test_percentiles_lie_in_the_bucket_of_the_value():
     assert 80 <= (percentile(buckets, 50) or 0) <= 125
     assert 4000 <= (percentile(buckets, 95) or 0) <= 6250
     assert percentile(Counter(), 50) is None
+
+
+def test_a_damaged_file_keeps_no_server_from_its_start(tmp_path, clock, caplog):
+    (tmp_path / "a").write_bytes(b"no database" * 1000)
+    counted = Answers(tmp_path / "a")
+    counted.count(ENDPOINT, "1", 200, 0.5)
+    assert len(counted.read("p", 0, clock[0] + 60)) == 1
+    assert "counting begins anew" in caplog.text

@@ -24,11 +24,10 @@ def test_json_that_is_no_object_is_an_empty_one(asked, body):
     assert rest.ask("GET", "logging", "v2/x") == {}
 
 
-def test_an_answer_is_read_so_far_and_no_further(asked, monkeypatch):
-    monkeypatch.setattr(rest, "MOST_BYTES", 1000)
+def test_an_answer_is_read_so_far_and_no_further(asked):
     asked.behave = answer(200, {"a": "x" * 2000})
-    with pytest.raises(Unavailable, match="more than 0 MB"):
-        rest.ask("GET", "logging", "v2/x")
+    with pytest.raises(Unavailable, match="more than 1000 bytes"):
+        rest.ask("GET", "logging", "v2/x", most=1000)
 
 
 def test_an_answer_that_never_ends_is_given_up(asked, settings):
