@@ -93,6 +93,11 @@ class Metrics:
         return self.report.error if self.report else ""
 
     @property
+    def is_awaited(self) -> bool:
+        """The answer may have come before this page could hear of it."""
+        return bool(self.report and self.report.is_awaited)
+
+    @property
     def is_behind(self) -> bool:
         """It was told, and less than this console knows of."""
         return bool(self.report and self.report.told_at and not self.problem and not self.is_of_everybody)

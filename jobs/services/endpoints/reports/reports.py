@@ -87,7 +87,7 @@ def run(endpoint_id: UUID, kind: str, now: datetime) -> None:
     EndpointReport.objects.filter(pk=row.pk).update(**changes)
     if kind == HOUR and not changes["error"]:
         _note_use(row.endpoint, [_parse(one) for one in changes["data"]], now)
-    live.notify(row.endpoint.owner_id, f"endpoint-{kind if kind == LOG else 'figures'}-{endpoint_id}")
+    live.notify(row.endpoint.owner_id, f"endpoint-{kind}-{endpoint_id}")
 
 
 def find(endpoint: Endpoint, kind: str) -> EndpointReport | None:

@@ -12,7 +12,7 @@ ENDPOINT = "projects/p/locations/us-central1/endpoints/e"
 @pytest.fixture
 def clock(monkeypatch):
     now = [1_800_000_030.0]
-    monkeypatch.setattr(answers.time, "time", lambda: now[0])
+    monkeypatch.setattr("jobs.localvertex.observability.answers.time.time", lambda: now[0])
     return now
 
 
