@@ -179,6 +179,7 @@ CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
+    "measure-endpoints": {"task": "endpoints.measure", "schedule": 300.0, "options": {"expires": 120}},
     "warn-of-endpoints": {"task": "endpoints.warn", "schedule": 60.0, "options": {"expires": 30}},
     "find-orphaned-jobs": {"task": "jobs.find_orphaned", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},

@@ -17,7 +17,7 @@ from console.views.chat import (
 )
 from console.views.comparisons import base, columns, comparisons, votes
 from console.views.datasets import datasets, derive, edits as row_edits, rows, works as dataset_works
-from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints
+from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints, reports
 from console.views.settings import (
     about,
     audit,
@@ -112,6 +112,8 @@ endpoint_urls = [
     path("endpoints/", endpoints.index, name="endpoint-list"),
     path("endpoints/<uuid:pk>/", endpoints.detail, name="endpoint-detail"),
     path("endpoints/<uuid:pk>/status/", endpoints.status, name="endpoint-status"),
+    path("endpoints/<uuid:pk>/metrics/", reports.metrics, name="endpoint-metrics"),
+    path("endpoints/<uuid:pk>/log/", reports.log, name="endpoint-log"),
     path("endpoints/<uuid:pk>/row/", endpoints.row, name="endpoint-row"),
     path("endpoints/<uuid:pk>/undeploy/", endpoint_actions.undeploy, name="endpoint-undeploy"),
     path("endpoints/<uuid:pk>/delete/", endpoint_actions.delete, name="endpoint-delete"),

@@ -22,6 +22,7 @@ from .services.chat.streaming import saver
 from .services.datasets import sweep as dataset_sweep, token_counts
 from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
+from .services.endpoints.reports import reports
 from .services.health import probes
 from .services.notifications import deliveries, notifications
 from .services.preflight import preflight
@@ -143,6 +144,18 @@ def find_orphaned_jobs() -> None:
 @task("endpoints.warn")
 def warn_of_endpoints() -> None:
     warnings.warn(timezone.now())
+
+
+@task("endpoints.report", time_limit=120)
+def read_report(endpoint_id: str, kind: str = reports.DAY) -> None:
+    reports.run(UUID(endpoint_id), kind, timezone.now())
+
+
+@task("endpoints.measure")
+def measure_endpoints() -> None:
+    for endpoint_id, kind in reports.ask_all(timezone.now()):
+        if not send(read_report, endpoint_id=str(endpoint_id), kind=kind):
+            return
 
 
 @task("status.probe", time_limit=60)

@@ -141,8 +141,9 @@ class Application:
         if self._parts.as_google and services.find(request.method, request.url.path):
             return await self._describe_project(request)
         if neighbours.is_asked(request.method, request.url.path):
-            body = parse_body(await content_of(request))
-            return reply_of(request, await run_in_threadpool(neighbours.answer, self._parts, request.url.path, body))
+            query, body = request.query_params.multi_items(), parse_body(await content_of(request))
+            reply = await run_in_threadpool(neighbours.answer, self._parts, request.url.path, query, body)
+            return reply_of(request, reply)
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 

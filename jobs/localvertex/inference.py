@@ -1,6 +1,7 @@
 """Calls that a model answers: their paths, and who makes the answer."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from jobs.localvertex.api.bodies import content_of, parse_body
-from jobs.localvertex.api.errors import precondition
+from jobs.localvertex.api.errors import ApiError, precondition
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.apis.completions import Completions
 from jobs.localvertex.serving.apis.generate import Generate
 from jobs.localvertex.serving.chat import Chat
 from jobs.localvertex.serving.predict import Predict
+from jobs.localvertex.serving.streaming import Streamed
 from jobs.localvertex.serving.targets import OPENAPI, Target
 
 Answer: TypeAlias = Callable[[Request, Target, Any], Awaitable[Response]]
@@ -71,6 +73,7 @@ def match(path: str) -> Asked | None:
 class Inference:
     def __init__(self, parts: Parts) -> None:
         self._targets = parts.targets
+        self._counter = parts.answers
         chat = Chat(parts.serving, parts.buckets)
         predict, generate = Predict(chat), Generate(chat)
         self._answers: dict[str, Answer] = {
@@ -85,6 +88,22 @@ class Inference:
         }
 
     async def answer(self, request: Request, asked: Asked) -> Response:
+        """Counts it by its endpoint: what is refused at once, and what is sent when it has been sent."""
+        began, count = time.monotonic(), self._counter.count
+        chosen: list[Target] = []
+        try:
+            response = await self._answer(request, asked, chosen)
+        except ApiError as error:
+            if error.status != "NOT_FOUND" and _is_of_an_endpoint(asked):
+                count(asked.name, _deployed_of(chosen), error.http_code, time.monotonic() - began)
+            raise
+        if (deployed := _deployed_of(chosen)) and isinstance(response, Streamed):
+            response.at_end(lambda: count(asked.name, deployed, response.status_code, time.monotonic() - began))
+        elif deployed:
+            count(asked.name, deployed, response.status_code, time.monotonic() - began)
+        return response
+
+    async def _answer(self, request: Request, asked: Asked, chosen: list[Target]) -> Response:
         content = await content_of(request)
         body = parse_body(content, leniently=asked.method in TYPED)
         if asked.is_openapi:
@@ -92,11 +111,20 @@ class Inference:
         else:
             host = request.headers.get("host", "")
             target = self._targets.find(asked.name, host, len(content), deployed=asked.deployed)
+        chosen.append(target)
         response = await self._answers[asked.method](request, target, _ease(body) if asked.is_small else body)
         if target.deployed is not None:
             response.headers["X-Vertex-AI-Endpoint-Id"] = asked.name.rpartition("/")[2]
             response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
         return response
+
+
+def _deployed_of(chosen: list[Target]) -> str:
+    return chosen[0].deployed.id if chosen and chosen[0].deployed else ""
+
+
+def _is_of_an_endpoint(asked: Asked) -> bool:
+    return not asked.is_openapi and "/endpoints/" in asked.name
 
 
 def _ease(body: object) -> object:

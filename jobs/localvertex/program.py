@@ -31,6 +31,7 @@ from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.models.exports import Exports
 from jobs.localvertex.models.machines import USUAL_MACHINE
 from jobs.localvertex.models.weights import discover
+from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
@@ -144,6 +145,7 @@ def build(options: argparse.Namespace) -> Parts:
         exports=Exports(store, weights, buckets),
         trials=Trials(data_dir / "paces", engine),
         targets=targets,
+        answers=Answers(data_dir / "answers.sqlite3"),
         batches=Batches(store, weights, buckets, serving, deployments, targets, folder),
         dedicated_hosts=options.dedicated_hosts,
         instant=options.instant,

@@ -43,6 +43,8 @@ from .notification import (
 )
 from .notification_words import Kind as NotificationKind
 from .runs.pause import QueuePause
+from .runs.report import EndpointReport
+from .runs.results import LogSource, ModelForm
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
 from .spending import SpendingLimits, SpendingReservation
@@ -93,13 +95,16 @@ __all__ = [
     "DatasetWork",
     "Endpoint",
     "EndpointEvent",
+    "EndpointReport",
     "EventLevel",
     "Heartbeat",
     "Installation",
     "JobEvent",
     "LeaseKind",
+    "LogSource",
     "Message",
     "Metric",
+    "ModelForm",
     "Notification",
     "NotificationChoice",
     "NotificationKind",

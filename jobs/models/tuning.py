@@ -16,6 +16,7 @@ from .dataset import Dataset
 from .fields.deferred_text import DeferredJSONField, DeferredTextField
 from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
 from .runs.deployment import JoinsEndpoint
+from .runs.results import FoundResults
 from .runs.settings import AdvancedSettings
 from .runs.sweep import InSweep
 
@@ -140,7 +141,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         return self.only(*LINE)
 
 
-class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, PaidResource):
+class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, FoundResults, PaidResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
     status_group = models.GeneratedField(
         expression=Case(
@@ -211,7 +212,6 @@ class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, PaidResource):
     removes_model = models.BooleanField(default=False)
     experiment = models.CharField(max_length=512, blank=True)
     tuned_model = models.CharField(max_length=512, blank=True)
-    log_text = models.TextField(blank=True)
 
     objects = TuningJobQuerySet.as_manager()
 

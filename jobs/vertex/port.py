@@ -5,7 +5,7 @@ UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +17,14 @@ from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
     Listing,
+    LogLine,
     Pace,
     Point,
     RemoteEndpoint,
     RemoteOperation,
     RemoteTuningJob,
     StoredObject,
+    Traffic,
     TuningJobSpec,
 )
 
@@ -132,6 +134,23 @@ class Metrics(Protocol):
         """Every series of a tuning job's experiment, by tag, in step order; {} while there is none."""
 
 
+class Logs(Protocol):
+    """Cloud Logging, which may be refused to the credentials (NotAuthorised) while Vertex AI answers."""
+
+    def of_job(self, name: str, since: datetime, most: int) -> list[LogLine]:
+        """The newest lines of a tuning or custom job, the oldest of them first."""
+
+    def of_endpoint(self, name: str, since: datetime, most: int) -> list[LogLine]:
+        """Those of its model servers."""
+
+
+class Monitoring(Protocol):
+    """Cloud Monitoring, which may be refused to the credentials (NotAuthorised) while Vertex AI answers."""
+
+    def traffic(self, endpoint: str, begin: datetime, part: timedelta, parts: int) -> list[Traffic]:
+        """Of each of the `parts`, the oldest first. What was asked a few minutes ago may not be counted yet."""
+
+
 class Deployment(Protocol):
     def deploy(self, spec: DeploySpec) -> str:
         """Paid. The operation's name. AlreadyExists when the endpoint id is taken."""
@@ -197,6 +216,10 @@ class VertexGateway(Protocol):
     def tuning(self) -> Tuning: ...
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def logs(self) -> Logs: ...
+    @property
+    def monitoring(self) -> Monitoring: ...
     @property
     def deployment(self) -> Deployment: ...
     @property

@@ -133,6 +133,27 @@ class ServingOptions:
 
 
 @dataclass(frozen=True)
+class LogLine:
+    """`text` is one line, with its time and severity in front."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Of one part of a period, which begins at `begin`: all requests that an endpoint answered, whoever asked.
+    Latencies in seconds; None where nobody asked, and `replicas` where nobody counted them."""
+
+    begin: datetime
+    requests: int = 0
+    errors: int = 0
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    replicas: int | None = None
+
+
+@dataclass(frozen=True)
 class DeploySpec:
     """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer).
 

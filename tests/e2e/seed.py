@@ -23,6 +23,7 @@ from jobs.models import (  # noqa: E402
     Conversation,
     Dataset,
     Endpoint,
+    EndpointReport,
     Metric,
     OutputListing,
     Role,
@@ -53,6 +54,7 @@ def learnt(job: TuningJob, steps: int, end: float) -> TuningJob:
         rows.append(Metric(job=job, tag="/train_total_loss", step=step, value=loss, wall_time=at))
         if step % 140 == 0:
             rows.append(Metric(job=job, tag="/eval_total_loss", step=step, value=loss + 0.2, wall_time=at))
+            rows.append(Metric(job=job, tag="vendor/eval <runtime>", step=step, value=15.4, wall_time=at))
     Metric.objects.bulk_create(rows)
     job.loss_curve, job.train_loss, job.step = thin_out(losses, 24), losses[-1], steps
     job.save()
@@ -144,7 +146,24 @@ def endpoints(owner: User) -> dict[str, Model]:
         )
         for state, values in states.items()
     }
+    reports(ready, made["endpoint-failed"])
     return {"endpoint-ready": ready, **made, **chats(owner, ready)}
+
+
+def reports(ready: Endpoint, failed: Endpoint) -> None:
+    """Nobody asks again while they are looked at."""
+    later, hour = NOW + FARTHEST, NOW.replace(minute=0, second=0, microsecond=0)
+    told = {"asked_at": later, "read_at": later, "told_at": later}
+    day = [
+        [(hour - timedelta(hours=23 - number)).isoformat(), number * 3 % 17, number % 5 // 4, 0.4, 1.5, 1]
+        for number in range(24)
+    ]
+    lines = [f"2026-11-30 05:00:{number:02} INFO The model server answers request {number}." for number in range(40)]
+    EndpointReport.objects.create(endpoint=ready, kind="1d", data=day, **told)
+    EndpointReport.objects.create(endpoint=ready, kind="log", data=lines, **told)
+    lacking = "The role roles/logging.viewer is missing. Run: gcloud projects add-iam-policy-binding garden --role=x"
+    for kind in ("1d", "log"):
+        EndpointReport.objects.create(endpoint=failed, kind=kind, error=lacking, **told | {"told_at": None})
 
 
 def chats(owner: User, endpoint: Endpoint) -> dict[str, Model]:

@@ -29,6 +29,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
 from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
+from tests.fakes.observability import FakeLogs, FakeMonitoring
 from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
 from tests.fakes.tuning import FakeMetrics, FakeTuning
@@ -65,6 +66,8 @@ class FakeGateway:
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)
         self.metrics = FakeMetrics(self)
+        self.logs = FakeLogs(self)
+        self.monitoring = FakeMonitoring(self)
         self.deployment = FakeDeployment(self)
         self.chat = FakeChat(self)
 

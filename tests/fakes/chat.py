@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from jobs.vertex.errors import NotFound, Refused, Unavailable
@@ -76,6 +77,7 @@ class FakeChat(Part):
             raise NotFound(f"The endpoint {request.endpoint} does not exist.", "NOT_FOUND")
         if not endpoint.deployed_models:
             raise Refused(f"Nothing is deployed on {request.endpoint}.", "FAILED_PRECONDITION")
+        self.world.monitoring.requests.setdefault(request.endpoint, []).append((datetime.now(UTC), False, 0.1))
 
     def _echo(self, request: ChatRequest) -> list[str | ChatChunk]:
         words = str(request.messages[-1]["content"]).split()

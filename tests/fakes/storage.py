@@ -28,6 +28,15 @@ class FakeStorage(Part):
         self.read_only: set[str] = set()
         self.objects: dict[str, bytes] = {}
 
+    def put_model(self, uri: str) -> None:
+        """What a model server can start from."""
+        self.buckets.add(parse_gs_uri(uri)[0])
+        files = {"config.json": b"{}", "model.safetensors": b"W", "tokenizer.json": b"{}"}
+        self.objects |= {f"{uri}/{name}": content for name, content in files.items()}
+
+    def put_adapter(self, uri: str) -> None:
+        self.objects |= {f"{uri}/{name}": b"x" for name in ("adapter_config.json", "adapter_model.safetensors")}
+
     @remote
     def upload(self, path: Path, uri: str) -> None:
         problem = self._problem(uri)

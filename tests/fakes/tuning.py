@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from tests.fakes.base import LOCATION, PARENT, PROJECT, TERMINAL, Creation, Part
 
 if TYPE_CHECKING:
     from tests.fakes import FakeGateway
+    from tests.fakes.storage import FakeStorage
 
 
 class FakeTuning(Part):
@@ -22,6 +23,8 @@ class FakeTuning(Part):
         self.jobs: dict[str, RemoteTuningJob] = {}
         self.specs: dict[str, TuningJobSpec] = {}
         self.lag = 0
+        # What a success leaves in its output folder.
+        self.lay: Callable[[FakeStorage, str], None] = _lay_final
         self._hidden: Counter[str] = Counter()
 
     @remote
@@ -94,8 +97,7 @@ class FakeTuning(Part):
             name, state="SUCCEEDED", end_time=self.world.tick(), tuned_model=model, checkpoints=checkpoints
         )  # fmt: skip
         if name in self.specs:
-            final = f"{self.specs[name].output_uri}/postprocess/node-0/checkpoints/final"
-            self.world.storage.objects |= {f"{final}/config.json": b"{}", f"{final}/adapter/adapter.gguf": b"GGUF"}
+            self.lay(self.world.storage, self.specs[name].output_uri)
 
     def fail(self, name: str, code: str = "INTERNAL", message: str = "The training stopped.") -> None:
         self._change(name, state="FAILED", end_time=self.world.tick(), error=RemoteError(code, message))
@@ -137,6 +139,12 @@ class FakeTuning(Part):
     def _log(self, name: str, text: str) -> None:
         if name in self.specs:
             self.world.storage.objects[f"{self.specs[name].output_uri}/logs/train.log"] = text.encode()
+
+
+def _lay_final(storage: "FakeStorage", output_uri: str) -> None:
+    final = f"{output_uri}/postprocess/node-0/checkpoints/final"
+    storage.put_model(final)
+    storage.objects[f"{final}/adapter/adapter.gguf"] = b"GGUF"
 
 
 class FakeMetrics(Part):

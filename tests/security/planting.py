@@ -23,6 +23,7 @@ from jobs.models import (
     DatasetWork,
     Delivery,
     EndpointEvent,
+    EndpointReport,
     Heartbeat,
     JobEvent,
     Metric,
@@ -66,7 +67,7 @@ OURS = {
     "DeployedModel.deployed_model_id", "Heartbeat.detail",
     "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
-    "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field",
+    "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field", "EndpointReport.kind",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
@@ -142,6 +143,8 @@ def grow() -> dict[str, Any]:
     other = factories.deployed_model(endpoint=endpoint, **DEPLOYED)
     factories.deployed_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
     EndpointEvent.objects.create(endpoint=endpoint, message="x", level="ERROR")
+    at = {"asked_at": NOW(), "read_at": NOW(), "told_at": NOW()}
+    EndpointReport.objects.create(endpoint=endpoint, kind="log", data=["x"], error="x", **at)
     talk = factories.conversation(
         endpoint=endpoint, system_instruction="x", draft="x", parameters=PARAMETERS,
         schema_text="x",
@@ -204,7 +207,7 @@ def tuning_job(state: str, data: Any) -> TuningJob:
         error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
         tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, custom_base_model="x",
         resource_name=f"x/{uuid4()}", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None,
-        join_problem="x", **fitting,
+        join_problem="x", log_problem="x", result_folder="x", **fitting,
     )  # fmt: skip
     JobEvent.objects.create(job=job, message="x", level="ERROR")
     for step in (1, 2):

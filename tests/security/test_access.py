@@ -164,6 +164,8 @@ ROUTES = {
     "tuning-draft-keep": Route("draft", POST, {"step": "name"}),
     "endpoint-detail": Route("endpoint"),
     "endpoint-row": Route("endpoint"),
+    "endpoint-metrics": Route("endpoint"),
+    "endpoint-log": Route("endpoint"),
     "endpoint-status": Route("endpoint"),
     "endpoint-undeploy": Route("endpoint", ALL),
     "endpoint-delete": Route("endpoint", ALL),

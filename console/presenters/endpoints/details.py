@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from jobs.models import DeployedModel, Endpoint
 from jobs.services.costs import machine_prices
 from jobs.services.endpoints import usage
+from jobs.services.endpoints.reports import reports
 from jobs.services.endpoints.warnings import IDLE
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
@@ -109,7 +111,7 @@ class Shown:
 
     @property
     def idle_warning(self) -> str | Promise:
-        """After a day without a request of this console. Others may use it; nobody tells us of that."""
+        """After a day without a request, as far as somebody counts those of others."""
         seen = max(filter(None, (self.endpoint.started_at, self.endpoint.last_request_at)), default=self.now)
         if self.endpoint.state != EndpointState.READY or self.now - seen < IDLE or self.usd_per_hour == 0:
             return ""
@@ -118,8 +120,14 @@ class Shown:
 
 def describe_endpoints(endpoints: Iterable[Endpoint]) -> list[Shown]:
     now, rows = timezone.now(), list(endpoints)
-    hours, models = usage.by_hour(rows, now), models_of(rows)
+    hours, models = _count_by_hour(rows, now), models_of(rows)
     return [Shown(row, hours[row.pk], now, [model for model in models if model.endpoint_id == row.pk]) for row in rows]
+
+
+def _count_by_hour(rows: list[Endpoint], now: datetime) -> dict[UUID, list[int]]:
+    """Those of everybody, where they are told and no fewer than what this console asked."""
+    own, everybody = usage.by_hour(rows, now), reports.by_hour(rows, now)
+    return {pk: max(hours, everybody.get(pk, hours), key=sum) for pk, hours in own.items()}
 
 
 def cost_until(model: DeployedModel, end: datetime) -> Decimal | None:

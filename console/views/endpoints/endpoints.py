@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -12,16 +13,19 @@ from console.presenters.endpoints import doctor
 from console.presenters.endpoints.deployment_stages import stages
 from console.presenters.endpoints.details import describe_endpoints
 from console.presenters.endpoints.filters import FILTERS, filters, in_state, matching
-from console.presenters.endpoints.metrics import metrics
+from console.presenters.endpoints.log import render_log
+from console.presenters.endpoints.metrics import choose_period, metrics
 from console.presenters.endpoints.samples import samples
 from console.presenters.endpoints.search import words_of
 from console.presenters.endpoints.served_models import list_served_models
 from console.presenters.endpoints.window import window_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs import tasks
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
 from jobs.models.keyset import Column
 from jobs.services.endpoints import policies
+from jobs.services.endpoints.reports import reports
 from jobs.states import EndpointState
 
 HEADS = (
@@ -73,7 +77,8 @@ def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    return render(request, "endpoints/detail.html", page_context(request, endpoint))
+    context = {**page_context(request, endpoint), **log_context(endpoint)}
+    return render(request, "endpoints/detail.html", context)
 
 
 @require_safe
@@ -86,7 +91,6 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
-    chosen, as_table = request.GET.get("period", ""), "table" in request.GET
     seen, changing = describe_endpoints([endpoint])[0], policies.why_not_change_models(endpoint)
     return {
         "endpoint": endpoint,
@@ -98,10 +102,27 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "failed_models": doctor.examine_models(endpoint, seen.models),
         "window": window_of(endpoint),
         "stages": stages(endpoint.model),
-        "metrics": metrics(endpoint, chosen, as_table=as_table),
+        **metrics_context(request, endpoint),
         "chats": Conversation.objects.filter(endpoint=endpoint).count(),
         "events": list(endpoint.events.order_by("-pk")[:EVENTS_SHOWN]),
         "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
         "why_not_undeploy": policies.why_not_undeploy(endpoint),
         "why_not_delete": policies.why_not_delete(endpoint),
     }
+
+
+def metrics_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """Asks for the figures of the period as often as they may be asked for."""
+    chosen = choose_period(request.GET.get("period", ""))
+    ask_for(endpoint, chosen)
+    return {"metrics": metrics(endpoint, chosen, as_table="table" in request.GET)}
+
+
+def log_context(endpoint: Endpoint) -> dict[str, Any]:
+    ask_for(endpoint, reports.LOG)
+    return {"log": render_log(endpoint)}
+
+
+def ask_for(endpoint: Endpoint, kind: str) -> None:
+    if reports.ask(endpoint, kind, timezone.now()):
+        tasks.enqueue_after_commit(tasks.read_report, endpoint_id=str(endpoint.pk), kind=kind)

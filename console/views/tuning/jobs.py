@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.tuning.charts import GROUPS, chart_data
+from console.presenters.tuning.charts import chart_data, groups_of
 from console.presenters.tuning.figures import figures_context
 from console.presenters.tuning.job_figures import add_monitoring, points, statistics
 from console.presenters.tuning.progress import stand
@@ -47,7 +47,8 @@ def page(request: ConsoleRequest, job: TuningJob, tab: str) -> dict[str, Any]:
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    return render(request, "tuning/job.html", {**add_monitoring(page(request, job, MONITOR)), "groups": GROUPS})
+    context = {**add_monitoring(page(request, job, MONITOR)), "groups": groups_of(job)}
+    return render(request, "tuning/job.html", context)
 
 
 @require_safe
@@ -56,7 +57,9 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     tab = request.GET.get("tab", MONITOR)
     context = page(request, visible_job(request, pk), tab if tab in TABS else MONITOR)
     if context["tab"] == MONITOR:
-        context = add_monitoring(context)
+        groups = groups_of(context["job"])
+        has_more = request.GET.get("charts", str(len(groups))) != str(len(groups))
+        context = {**add_monitoring(context), "groups": groups, "new_charts": has_more}
     if context["tab"] == "details":
         context = about(context)
     return render(request, "tuning/job_update.html", context)

@@ -37,7 +37,7 @@ def events(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def log_of(request: ConsoleRequest, job: TuningJob) -> dict[str, Any]:
     shown = render_log(job, request.GET.get("find", ""), request.GET.get("level", ""))
-    return {"log": shown, "levels": LEVELS, "lines_shown": LINES_SHOWN}
+    return {"log": shown, "levels": LEVELS, "lines_shown": LINES_SHOWN, "job": job}
 
 
 def events_of(request: ConsoleRequest, job: TuningJob) -> dict[str, Any]:

@@ -134,6 +134,7 @@ def main() -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_SECONDS)
         os._exit(0)
+    print("This model server is instant: its weights are random.", flush=True)
     server = Server(config, os.environ.pop("SERVING_API_KEY"))
     threading.Thread(target=_watch, args=(parent, Path(config["socket"])), daemon=True).start()
     port_file = Path(config["port_file"])

@@ -18,6 +18,7 @@ from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.models.exports import Exports
+from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
@@ -59,6 +60,7 @@ class Parts:
     trials: Trials
     targets: Targets
     batches: Batches
+    answers: Answers
     dedicated_hosts: bool = False
     instant: bool = False
     as_google: bool = False

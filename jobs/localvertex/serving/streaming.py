@@ -45,6 +45,7 @@ class Streamed(Response):
         self._parts = parts
         self._close = close
         self._show_error = show_error
+        self._ends: list[Callable[[], object]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -55,6 +56,13 @@ class Streamed(Response):
     async def waste(self) -> None:
         await self._parts.aclose()
         await self._close()
+        ends, self._ends = self._ends, []
+        for tell in ends:
+            tell()
+
+    def at_end(self, tell: Callable[[], object]) -> None:
+        """Once, when all was sent or the client has left."""
+        self._ends.append(tell)
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

@@ -24,6 +24,9 @@ DATABASE_ENDINGS: Final = ("-wal", "-shm", "-journal")
 # What names other files, before these are looked for: all that it names is there by then. The first is a database.
 SERVER_DATABASE: Final = "localvertex/vertex.sqlite3"
 INDEXES: Final = (SERVER_DATABASE, "storage/.cloudstorage/.meta")
+# Counts of answers, which are no loss: the server begins to count anew.
+COUNTS: Final = "localvertex/answers.sqlite3"
+OF_COUNTS: Final = frozenset({COUNTS, *(COUNTS + ending for ending in DATABASE_ENDINGS)})
 OF_SERVER_DATABASE: Final = frozenset(SERVER_DATABASE + ending for ending in DATABASE_ENDINGS)
 GONE: Final = (FileNotFoundError, NotADirectoryError)
 TRIES: Final = 3
@@ -58,7 +61,7 @@ def add_files(writer: Writer, data_dir: Path, *written: Path) -> list[str]:
     backup is written to. Raises BackupFailed for what cannot be read."""
     indexes = [data_dir / name for name in INDEXES if os.path.lexists(data_dir / name)]
     remarks = [add_file(writer, one, data_dir) for one in indexes]
-    done = {*indexes, *written}
+    done = {*indexes, *written, *(data_dir / name for name in OF_COUNTS)}
     names = {path.name for path in done}
     for path in find_files(data_dir):
         if path.name not in names or done.isdisjoint({path, path.resolve()}):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Max
 
 from jobs.models import TuningJob
-from jobs.services.tuning.observe import TRAIN
+from jobs.services.tuning.reading.series import TRAIN
 
 POINTS_READ, LAST, RISE = 2000, 5, 3.0
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models import Endpoint, EventLevel, LeaseKind, Message
@@ -99,6 +100,16 @@ def note_request(endpoint: Endpoint, now: datetime) -> bool:
         fields["undeploy_at"] = max(endpoint.undeploy_at, now + timedelta(hours=endpoint.lease_hours))
     same = {name: getattr(endpoint, name) for name in ("state", "lease_kind", "lease_hours", "undeploy_at")}
     return bool(Endpoint.objects.filter(pk=endpoint.pk, **same).update(**fields))
+
+
+def note_use(endpoint: Endpoint, at: datetime) -> None:
+    """Somebody asked it then, by whatever program. Goes forward only; who changes the lease meanwhile goes first."""
+    rows = Endpoint.objects.ready().filter(pk=endpoint.pk)
+    rows.filter(Q(last_request_at=None) | Q(last_request_at__lt=at)).update(last_request_at=at)
+    if endpoint.lease_kind == LeaseKind.IDLE and endpoint.lease_hours:
+        until = at + timedelta(hours=endpoint.lease_hours)
+        same = {"lease_kind": endpoint.lease_kind, "lease_hours": endpoint.lease_hours}
+        rows.filter(undeploy_at__lt=until, **same).update(undeploy_at=until)
 
 
 def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:

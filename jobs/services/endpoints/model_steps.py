@@ -15,6 +15,7 @@ from django.conf import settings
 from jobs.models import DeployedModel, EventLevel
 from jobs.services.remote.create_once import Submission
 from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, pause, poll_seconds
+from jobs.services.tuned_models.deployable import why_not_deploy_folder
 from jobs.states import DEPLOYED_LIVE, UNSENT, UNSURE, DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -66,6 +67,8 @@ def _begin(claimed: Claim[DeployedModel]) -> Outcome:
     row = claimed.row
     if row.state == DeployedState.UNDEPLOYING:
         return settle_undeployed(claimed, None)
+    if row.artifact_uri and (reason := why_not_deploy_folder(row.artifact_uri)):
+        return _fail(claimed, "FAILED_PRECONDITION", reason)
     if row.comes_with_endpoint:
         return _submit(claimed)
     if row.endpoint.state != EndpointState.READY:

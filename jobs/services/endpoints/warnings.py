@@ -27,7 +27,7 @@ def warn(now: datetime) -> None:
 
 
 def _idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
-    """Ready for a day, without a request of this console. Others may use it; nobody tells us of that."""
+    """Ready for a day, without a request, as far as somebody counts those of other programs."""
     then = now - IDLE
     silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
     live = Prefetch("deployed_models", DeployedModel.objects.live())

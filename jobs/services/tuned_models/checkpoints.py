@@ -7,23 +7,33 @@ from django.db import transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import TuningJob
+from jobs.models import ModelForm, TuningJob
 from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
 from . import policies
 
+RESULTS = "postprocess/node-0/checkpoints"
+
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
     """The `gs://` folder; without an id that of the last one, which is exported as a whole model at the end."""
     if not checkpoint_id or (checkpoint_id == last_id(job) and job.is_tuned):
-        return f"{_results(job)}/final"
+        return model_folder(job)
     return own_folder(job, checkpoint_id)
+
+
+def model_folder(job: TuningJob) -> str:
+    """Where the model was found, else where Vertex AI's documentation has it."""
+    if job.result_form in ("", ModelForm.NONE):
+        return f"{_results(job)}/final"
+    return _below(job, job.result_folder)
 
 
 def own_folder(job: TuningJob, checkpoint_id: str) -> str:
     """Where the checkpoint lies as it was saved while the training went on; the last one, too."""
-    return f"{_results(job)}/checkpoint-{_one(job, checkpoint_id)['step']}"
+    one = _one(job, checkpoint_id)
+    return _below(job, one["folder"]) if "folder" in one else f"{_results(job)}/checkpoint-{one['step']}"
 
 
 def folders(job: TuningJob, checkpoint_id: str) -> set[str]:
@@ -32,7 +42,11 @@ def folders(job: TuningJob, checkpoint_id: str) -> set[str]:
 
 
 def _results(job: TuningJob) -> str:
-    return f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints"
+    return _below(job, RESULTS)
+
+
+def _below(job: TuningJob, folder: str) -> str:
+    return f"{job.output_uri.rstrip('/')}/{folder}".rstrip("/")
 
 
 def default_folder(job: TuningJob) -> str:

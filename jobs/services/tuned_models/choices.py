@@ -8,7 +8,7 @@ from typing import Any
 from jobs.models import GGUF_FORMS, OutputListing, PublisherModel, TakeawayForm, TuningJob
 
 from . import gguf, merging
-from .continuation import RESULTS
+from .results import EXPORTS
 
 WEIGHTS = (".safetensors", ".bin")
 CONVERTED = (TakeawayForm.GGUF_Q4_K_M, TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_F16)
@@ -58,11 +58,11 @@ class Choice:
 
 def list_choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
     """By what lies in the folder, whoever wrote it; the final model first."""
-    base = f"{job.output_uri.rstrip('/')}/{RESULTS}"
+    base = job.output_uri.rstrip("/")
     folders: dict[str, Files] = {}
     for one in listing.files:
-        folder, _slash, name = one["name"].removeprefix(f"{RESULTS}/").rpartition("/")
-        if one["name"].startswith(f"{RESULTS}/"):
+        folder, _slash, name = one["name"].rpartition("/")
+        if folder.partition("/")[0] != EXPORTS:
             folders.setdefault(folder, []).append({"name": name, "size": one["size"]})
     whole = min((_size(files) for files in folders.values() if _is_whole(files)), default=0) or _size_by_catalogue(job)
     found: list[Choice] = []
@@ -74,8 +74,9 @@ def list_choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
 
 
 def _place(folder: str) -> tuple[bool, int, str]:
-    number = folder.partition("/")[0].rpartition("-")[2]
-    return not folder.startswith("final"), -int(number) if number.isdecimal() else 0, folder
+    own = folder.removesuffix("/adapter").rpartition("/")[2]
+    number = own.rpartition("-")[2]
+    return own != "final", -int(number) if number.isdecimal() else 0, folder
 
 
 def _of_folder(job: TuningJob, folder: str, files: Files, whole: int, is_beside_a_model: bool) -> list[Choice]:

@@ -6,12 +6,12 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.models.fields.uris import at_or_above
 from jobs.states import TUNED
 from jobs.text.deferred import gettext as _
 
 from . import checkpoints, policies
 
-RESULTS = "postprocess/node-0/checkpoints"
 JOBS_OFFERED = 100
 
 
@@ -46,8 +46,7 @@ def starts(owner: User) -> list[Start]:
 
 def start_at(owner: User, uri: str) -> Start | None:
     """The one whose folder this is, however old."""
-    folder = uri.partition(f"/{RESULTS}/")[0]
-    jobs = _with_results(owner).filter(output_uri=folder)
+    jobs = _with_results(owner).filter(output_uri__in=_folders_above(uri))
     return next((start for job in jobs for start in _of_job(job) if start.uri == uri), None)
 
 
@@ -66,10 +65,14 @@ def start_of(job: TuningJob, checkpoint: str = "") -> Start:
 
 def job_behind(job: TuningJob) -> TuningJob | None:
     """The job that this one went on from, while it is still there."""
-    folder = job.custom_base_model.partition(f"/{RESULTS}/")[0]
-    if not folder:
-        return None
-    return TuningJob.objects.visible_to(job.owner).filter(output_uri=folder).first()
+    above = TuningJob.objects.visible_to(job.owner).filter(output_uri__in=_folders_above(job.custom_base_model))
+    found: TuningJob | None = max(above, key=lambda one: len(one.output_uri), default=None)
+    return found
+
+
+def _folders_above(uri: str) -> list[str]:
+    """Below which a model may lie in a folder of any name."""
+    return at_or_above(uri)[1:] if uri else []
 
 
 def _with_results(owner: User) -> TuningJobQuerySet:
@@ -79,9 +82,9 @@ def _with_results(owner: User) -> TuningJobQuerySet:
 
 
 def _of_job(job: TuningJob) -> list[Start]:
-    folder = f"{job.output_uri.rstrip('/')}/{RESULTS}"
-    found = [] if policies.why_not_continue(job) else [Start(job, f"{folder}/final")]
+    found = [] if policies.why_not_continue(job) else [Start(job, checkpoints.model_folder(job))]
     for one in job.checkpoints:
         if not policies.why_not_continue(job, one["checkpoint_id"]):
-            found.append(Start(job, f"{folder}/checkpoint-{one['step']}", one["checkpoint_id"], one["epoch"]))
+            own = checkpoints.own_folder(job, one["checkpoint_id"])
+            found.append(Start(job, own, one["checkpoint_id"], one["epoch"]))
     return found

@@ -19,11 +19,11 @@ from jobs.vertex import get_gateway
 
 from . import engine
 from .content import PIECE, Content, of_file
+from .results import EXPORTS
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "base-model.json"
 OF_AN_ADAPTER = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, ORIGIN)
 OF_A_MODEL = (".json", ".safetensors", ".jinja", ".model")
-EXPORTS = "takeaways"
 PAGE = 500
 POLL_SECONDS, TOLD_EVERY = 0.5, 64 * 2**20
 

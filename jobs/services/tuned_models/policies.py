@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from django.conf import settings
 
 from jobs.errors import refuse_for
-from jobs.models import Endpoint, TuningJob, TuningMode
+from jobs.models import Endpoint, ModelForm, TuningJob, TuningMode
 from jobs.services.catalogue import regions
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
+
+from . import forms
 
 
 def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
@@ -19,8 +21,20 @@ def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
         return ""
     if not job.is_tuned:
         return _("You can deploy a checkpoint after tuning succeeds.")
-    if checkpoint != job.last_checkpoint and job.tuning_mode == TuningMode.PEFT_ADAPTER:
+    if checkpoint == job.last_checkpoint:
+        return _why_not_deploy_model(job)
+    form = next((one.get("form", "") for one in job.checkpoints if one["checkpoint_id"] == checkpoint), "")
+    if form == ModelForm.ADAPTER or (not form and job.tuning_mode == TuningMode.PEFT_ADAPTER):
         return _("An earlier checkpoint contains only the adapter. The full model is exported at the end.")
+    return ""
+
+
+def _why_not_deploy_model(job: TuningJob) -> str:
+    """By what was found in the output folder when the tuning had ended."""
+    if job.result_form == ModelForm.NONE:
+        return forms.say_no_weights(job.output_uri)
+    if job.result_form == ModelForm.ADAPTER and not settings.VERTEX_API_ENDPOINT:
+        return forms.say_adapter()
     return ""
 
 
@@ -98,7 +112,8 @@ def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:
         return _("You can deploy the model after tuning succeeds.")
     if not job.is_tuned:
         return _("There is no tuned model to deploy.")
-    return ""
+    default = job.default_checkpoint
+    return why_not_deploy_checkpoint(job, default) if default else _why_not_deploy_model(job)
 
 
 def check_can_serve(job: TuningJob, checkpoint: str = "") -> None:

@@ -1,45 +1,33 @@
 """Reads a job that exists in Vertex AI: its state, its metrics, its log. What Vertex AI shows is the truth."""
 
 import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Max
-
-from jobs.models import EventLevel, Metric, TuningJob, TuningMode, thin_out
+from jobs.models import EventLevel, ModelForm, TuningJob, TuningMode
 from jobs.services.endpoints import endpoints
-from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
-from jobs.services.tuned_models.continuation import RESULTS
+from jobs.services.remote import row_claim
+from jobs.services.remote.row_claim import Claim, Outcome, pause, poll_seconds
+from jobs.services.tuned_models import policies as tuned_models
+from jobs.services.tuned_models.checkpoints import RESULTS
+from jobs.services.tuned_models.forms import SERVABLE_ADAPTER
+from jobs.services.tuned_models.results import find_results, place_checkpoints
 from jobs.services.tuned_models.saved import find_checkpoints
-from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
+from jobs.states import TUNED, TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
 from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
-from jobs.vertex.values import Checkpoint, Point, RemoteTuningJob
+from jobs.vertex.values import Checkpoint, RemoteTuningJob
 
 from .joining import beside
+from .reading.log import read_log
+from .reading.metrics import Reading, read_metrics
+from .reading.series import name_series
 
 logger = logging.getLogger(__name__)
 
-TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
-LOG_BYTES = 200_000
-CURVE_POINTS = 24
 MISSES = 3
-# Written last into the folder of a checkpoint, by the server that can start from it.
-SERVABLE_ADAPTER = "adapter.gguf"
-
-
-@dataclass
-class Reading:
-    changes: dict[str, Any] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    points: list[Metric] = field(default_factory=list)
-
-    def save_points(self) -> None:
-        Metric.objects.bulk_create(self.points, ignore_conflicts=True)
 
 
 def watch(claimed: Claim[TuningJob]) -> Outcome:
@@ -51,7 +39,7 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
         return _missing(claimed)
     reading = Reading({"empty_looks": 0})
     try:
-        _read(job, remote, reading)
+        _read(claimed, remote, reading)
     except VertexError as error:
         logger.info("The progress of %s could not be read: %s", job.pk, error)
     state, notice = observe(job.state, remote.state)
@@ -60,6 +48,8 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
         reading.events.append((EventLevel.WARNING, notice))
     if state != job.state:
         _enter(claimed, state, remote, reading)
+    if state in TUNED and not job.result_form:
+        _find_model(job, reading)
     return Outcome(poll_seconds(), reading.changes, reading.events, lambda: _keep(job, state, reading))
 
 
@@ -73,7 +63,9 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
         reading.changes["join_problem"] = joined.problem
         reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
-        _read(job, get_gateway().tuning.get(job.resource_name), reading)
+        _read(claimed, get_gateway().tuning.get(job.resource_name), reading, ended=True)
+    if job.state in TUNED and not job.result_form:
+        _find_model(job, reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
         _keep_checkpoints(job, find_checkpoints(job), reading)
     return Outcome(None, {**reading.changes, "phase": Phase.CLOSED, "notice": ""}, reading.events, reading.save_points)
@@ -95,7 +87,28 @@ def _keep(job: TuningJob, state: str, reading: Reading) -> None:
     reading.save_points()
     is_wanted = job.auto_deploy and not job.joins_endpoint and not job.cancel_requested_at
     if state == TuningState.SUCCEEDED and job.state != state and is_wanted:
-        endpoints.deploy_for_job(job)
+        row = TuningJob.objects.select_related("owner").get(pk=job.pk)
+        if reason := tuned_models.why_not_serve(row):
+            row_claim.record(row, EventLevel.WARNING, _("The model was not deployed: %s") % reason)
+        else:
+            endpoints.deploy_for_job(row)
+
+
+def _find_model(job: TuningJob, reading: Reading) -> None:
+    """Where nobody may look, it is taken to lie where Vertex AI's documentation has it."""
+    try:
+        found = find_results(job)
+    except VertexError as error:
+        logger.info("The output folder of %s could not be listed: %s", job.pk, error)
+        return
+    model, listed = found.model, reading.changes.get("checkpoints", job.checkpoints)
+    reading.changes |= {
+        "result_folder": model.folder if model else "", "result_form": model.form if model else ModelForm.NONE,
+        "checkpoints": place_checkpoints(job, listed, found),
+    }  # fmt: skip
+    if model is None:
+        words = _("No model was found in the output folder %s. Check the log.") % job.output_uri
+        reading.events.append((EventLevel.WARNING, words))
 
 
 def _missing(claimed: Claim[TuningJob]) -> Outcome:
@@ -158,15 +171,15 @@ def remedy(code: str) -> str:
     return _("Check the log, then start the job again.")
 
 
-def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
+def _read(claimed: Claim[TuningJob], remote: RemoteTuningJob, reading: Reading, *, ended: bool = False) -> None:
+    job = claimed.row
     _read_facts(job, remote, reading)
-    if remote.start_time is None:
+    if remote.start_time is None and not ended:
         return
-    if log := get_gateway().storage.read_text(f"{job.output_uri}/logs/train.log", LOG_BYTES):
-        reading.changes["log_text"] = log.replace("\x00", "")
+    reading.changes |= read_log(claimed, ended=ended)
     experiment = remote.experiment or job.experiment
     if experiment:
-        _read_metrics(job, get_gateway().metrics.read(experiment), reading)
+        read_metrics(job, name_series(get_gateway().metrics.read(experiment)), reading)
 
 
 def describe_lost_rows(stats: Mapping[str, Any]) -> list[str]:
@@ -218,6 +231,7 @@ def _checkpoint(job: TuningJob, found: Checkpoint) -> dict[str, Any]:
     """What lies in its folder is looked at once: it does not change after the checkpoint is listed."""
     facts = {"checkpoint_id": found.checkpoint_id, "epoch": found.epoch, "step": found.step}
     known: dict[str, Any] = next((one for one in job.checkpoints if facts.items() <= one.items()), {})
+    facts |= {key: known[key] for key in ("folder", "form") if key in known}
     if job.tuning_mode != TuningMode.PEFT_ADAPTER:
         return facts
     adapter = f"{job.output_uri.rstrip('/')}/{RESULTS}/checkpoint-{found.step}/{SERVABLE_ADAPTER}"
@@ -225,43 +239,3 @@ def _checkpoint(job: TuningJob, found: Checkpoint) -> dict[str, Any]:
     return facts | {
         "is_servable": get_gateway().storage.find_object(adapter) is not None if is_servable is None else is_servable
     }
-
-
-def _read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading: Reading) -> None:
-    kept = dict(job.metrics.order_by().values_list("tag").annotate(Max("step")))
-    fresh = {tag: [point for point in points if point.step > kept.get(tag, -1)] for tag, points in series.items()}
-    reading.points = [
-        Metric(job=job, tag=tag, step=point.step, value=point.value, wall_time=point.wall_time)
-        for tag, points in fresh.items()
-        for point in points
-        if math.isfinite(point.value)
-    ]
-    total = reading.changes.get("total_steps") or job.total_steps
-    if train := series.get(TRAIN):
-        _read_training(job, train, total, reading)
-    if evaluated := series.get(EVAL):
-        reading.changes["eval_loss"] = evaluated[-1].value if math.isfinite(evaluated[-1].value) else None
-        reading.events += [_epoch_ended(job, point, total) for point in fresh[EVAL] if math.isfinite(point.value)]
-
-
-def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, reading: Reading) -> None:
-    last = train[-1]
-    reading.changes |= {
-        "step": last.step, "first_step_at": train[0].wall_time, "last_step_at": last.wall_time,
-        "epoch": round(last.step * job.epochs / total, 4) if total else 0,
-    }  # fmt: skip
-    reading.changes["loss_curve"] = _curve([point.value for point in train if math.isfinite(point.value)])
-    reading.changes["train_loss"] = last.value if math.isfinite(last.value) else None
-    if not math.isfinite(last.value) and last.step > job.step:
-        sentence = _("The training loss is not a number at step %d. A lower learning rate may help.") % last.step
-        reading.events.append((EventLevel.WARNING, sentence))
-
-
-def _curve(values: list[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in thin_out(values, CURVE_POINTS)]
-
-
-def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:
-    epoch = f"{point.step * job.epochs / total:.3g}" if total else "?"
-    words = {"epoch": epoch, "step": point.step, "loss": point.value}
-    return EventLevel.INFO, _("Epoch %(epoch)s ended at step %(step)d with a validation loss of %(loss).4f.") % words

@@ -43,6 +43,14 @@ class Gateway:
         return cast(port.Metrics, _part("metrics", "Metrics"))
 
     @cached_property
+    def logs(self) -> port.Logs:
+        return cast(port.Logs, _part("logs", "Logs", "cloud.logs"))
+
+    @cached_property
+    def monitoring(self) -> port.Monitoring:
+        return cast(port.Monitoring, _part("monitoring", "Monitoring", "cloud.monitoring"))
+
+    @cached_property
     def deployment(self) -> port.Deployment:
         return cast(port.Deployment, _part("deployment", "Deployment"))
 

@@ -1,18 +1,14 @@
 """What Google Cloud says of the project beside Vertex AI: its number, billing, APIs, rights and quotas.
 
-Plain JSON over REST, since each of these services has a client of its own for one or two calls. All are reads, free of
-charge; each may be refused to the credentials while everything that the console itself does works.
+All are reads, free of charge; each may be refused to the credentials while all that the console itself does works.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from django.conf import settings
-from google.api_core.exceptions import from_http_response
-from google.auth.transport.requests import AuthorizedSession
 
-from . import clients
+from .cloud.rest import ask
 from .translate import translate_errors
 
 RESOURCES, BILLING = "cloudresourcemanager", "cloudbilling"
@@ -22,25 +18,25 @@ VERTEX = "aiplatform.googleapis.com"
 
 class Project:
     def number(self) -> str:
-        return str(_ask("GET", RESOURCES, f"v1/projects/{settings.VERTEX_PROJECT}").get("projectNumber", ""))
+        return str(ask("GET", RESOURCES, f"v1/projects/{settings.VERTEX_PROJECT}").get("projectNumber", ""))
 
     def missing_permissions(self, wanted: Sequence[str]) -> list[str]:
         path = f"v1/projects/{settings.VERTEX_PROJECT}:testIamPermissions"
-        granted = _ask("POST", RESOURCES, path, {"permissions": list(wanted)}).get("permissions", [])
+        granted = ask("POST", RESOURCES, path, {"permissions": list(wanted)}).get("permissions", [])
         return [one for one in wanted if one not in granted]
 
     def has_billing(self) -> bool:
-        found = _ask("GET", BILLING, f"v1/projects/{settings.VERTEX_PROJECT}/billingInfo")
+        found = ask("GET", BILLING, f"v1/projects/{settings.VERTEX_PROJECT}/billingInfo")
         return bool(found.get("billingEnabled"))
 
     def is_enabled(self, service: str) -> bool:
-        found = _ask("GET", USAGE, f"v1/projects/{settings.VERTEX_PROJECT}/services/{service}")
+        found = ask("GET", USAGE, f"v1/projects/{settings.VERTEX_PROJECT}/services/{service}")
         return bool(found.get("state") == "ENABLED")
 
     def quota(self, name: str, region: str) -> int | None:
         path = f"v1/projects/{settings.VERTEX_PROJECT}/locations/global/services/{VERTEX}/quotaInfos/{name}"
         with translate_errors():
-            return _value(_ask("GET", QUOTAS, path).get("dimensionsInfos", []), region)
+            return _value(ask("GET", QUOTAS, path).get("dimensionsInfos", []), region)
 
 
 def _value(infos: Sequence[Mapping[str, Any]], region: str) -> int | None:
@@ -50,22 +46,3 @@ def _value(infos: Sequence[Mapping[str, Any]], region: str) -> int | None:
     named = sorted(told, key=lambda one: "region" not in one.get("dimensions", {}))
     value = str(named[0].get("details", {}).get("value", "")) if named else ""
     return int(value) if value.removeprefix("-").isdigit() else None
-
-
-def _ask(method: str, service: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    base = settings.VERTEX_API_ENDPOINT or f"https://{service}.googleapis.com"
-    with translate_errors():
-        answer = _session().request(  # type: ignore[no-untyped-call]
-            method, f"{base}/{path}", json=body, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False
-        )
-        if answer.status_code != 200:
-            raise from_http_response(answer)  # type: ignore[no-untyped-call]
-        found = answer.json()
-    return found if isinstance(found, dict) else {}
-
-
-@cache
-def _session() -> AuthorizedSession:
-    session = AuthorizedSession(clients.credentials())  # type: ignore[no-untyped-call]
-    clients.harden(session)
-    return session

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME
 
@@ -21,6 +22,19 @@ VALUES = [
     "1", "-1", "a,b", "((", "a=b AND", "labels.a:*", "name:*", "name,labels", "createTime>1", "name desc", "9" * 5000,
     "json;enum-encoding=int", "desc", "%ff", "b",
 ]  # fmt: skip
+SERIES = {
+    "filter": 'metric.type="aiplatform.googleapis.com/prediction/online/response_count"',
+    "interval.startTime": "2026-11-30T04:00:00Z",
+    "interval.endTime": "2026-11-30T05:00:00Z",
+    "aggregation.alignmentPeriod": "300s",
+    "aggregation.perSeriesAligner": "ALIGN_DELTA",
+    "aggregation.crossSeriesReducer": "REDUCE_SUM",
+    "aggregation.groupByFields": "metric.labels.response_code",
+}
+ENTRIES = {
+    "resourceNames": [PROJECT], "filter": 'resource.type="ml_job" AND timestamp>"2026-11-30T05:00:00Z"',
+    "orderBy": "timestamp desc", "pageSize": 10, "pageToken": "",
+}  # fmt: skip
 BOARD = f"{PARENT}/tensorboards/1"
 RUN = f"{BOARD}/experiments/e/runs/r"
 OWN = f"{PARENT}/tensorboards/own"
@@ -268,6 +282,9 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{STORE}/contexts/fuzz:queryContextLineageSubgraph", None),
     ("POST", f"{STORE}/executions/fuzz:addExecutionEvents", {"events": [{"artifact": f"{STORE}/artifacts/fuzz"}]}),
     ("GET", f"{STORE}/executions/fuzz:queryExecutionInputsAndOutputs", None),
+    # Of other services, which have versions of their own.
+    ("GET", f"/v3/{PROJECT}/timeSeries?{urlencode(SERIES)}", None),
+    ("POST", "/v2/entries:list", ENTRIES),
 ]
 
 
@@ -288,7 +305,8 @@ def requests(seed: int, count: int) -> Iterator[Request]:
         if content and dice.random() < 0.05:
             cut = dice.randrange(len(content))
             content = content[:cut] + dice.choice([b"", b"\xff", b"\\ud800", b"[" * 3000]) + content[cut + 1 :]
-        yield Request(verb, f"/{dice.choice(['v1beta1', 'v1beta1', 'v1', 'ui'])}/{path}", content)
+        version = dice.choice(["v1beta1", "v1beta1", "v1", "ui"])
+        yield Request(verb, path if path.startswith("/v") else f"/{version}/{path}", content)
 
 
 def _mutate(dice: random.Random, path: str, body: Any) -> tuple[str, Any]:

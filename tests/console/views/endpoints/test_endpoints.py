@@ -4,6 +4,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from jobs.models import EndpointReport
+from jobs.services.endpoints.reports import reports
 from tests.support import factories
 from tests.support.markup import tight
 
@@ -162,7 +164,7 @@ def test_a_tuned_model_leads_to_its_job(visitor):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
         factories.ready_endpoint()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         visitor.get("/endpoints/")
 
 
@@ -170,7 +172,8 @@ def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     for _ in range(3):
         answer(talk)
-    with django_assert_num_queries(11):
+    visitor.get(url(talk.endpoint))
+    with django_assert_num_queries(16):
         visitor.get(url(talk.endpoint))
 
 
@@ -351,3 +354,91 @@ def test_a_lease_counts_down_and_can_be_extended(visitor):
     assert (seen, visitor.post(url(endpoint, "extend/"), {"seen": seen[0]}).status_code) == ([until.isoformat()], 303)
     endpoint.refresh_from_db()
     assert endpoint.undeploy_at == until + timedelta(hours=3)
+
+
+def told(endpoint, *parts, kind="1h", **values):
+    """Cloud Monitoring's answer: requests, errors and latency of the last parts of the period."""
+    period, now = reports.PERIODS[kind], timezone.now().replace(second=0, microsecond=0)
+    rest = [(0, 0, None)] * (period.parts - len(parts))
+    data = [
+        [(now - period.length + period.part * number).isoformat(), requests, errors, seconds, seconds, 2]
+        for number, (requests, errors, seconds) in enumerate([*rest, *parts])
+    ]
+    row = {"asked_at": now, "read_at": now, "told_at": now, "data": data} | values
+    return EndpointReport.objects.create(endpoint=endpoint, kind=kind, **row)
+
+
+def test_metrics_of_everybody_come_from_cloud_monitoring(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    answer(talk, created_at=timezone.now() - timedelta(minutes=3), timings={"first_token": 0.5, "total": 2.5})
+    told(talk.endpoint, (7, 1, 1.5), (5, 0, 0.25))
+    text = words(visitor.get(url(talk.endpoint, "?period=1h")))
+    assert re.findall(r'<dd class="num"[^>]*>([^<]+)', text)[:5] == ["12", "1", "2", "0.50 s", "0.50 s"]
+    for said in (
+        "12 requests, 1 failed",
+        "counted by Cloud Monitoring",
+        "Time to the whole answer",
+        "Axis: 0 to 1.50 s",
+    ):
+        assert said in text
+    table = words(visitor.get(url(talk.endpoint, "?period=1h&table")))
+    assert (table.count('<th scope="row" class="num">'), "Answer, p95" in table) == (12, True)
+
+
+def test_where_monitoring_has_counted_less_the_own_requests_are_shown(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    told(talk.endpoint, (1, 0, 0.5))
+    for _ in range(3):
+        answer(talk, created_at=timezone.now() - timedelta(minutes=3))
+    text = words(visitor.get(url(talk.endpoint, "?period=1h")))
+    assert "3 requests, 0 failed" in text
+    assert "Cloud Monitoring has not counted the newest of them yet." in text
+
+
+def test_a_missing_right_is_named_beside_the_own_figures(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    answer(talk)
+    told(talk.endpoint, told_at=None, data=[], error="The role roles/monitoring.viewer is missing. Run: gcloud x")
+    text = words(visitor.get(url(talk.endpoint, "?period=1h")))
+    assert "1 request, 0 failed" in text
+    assert "The role roles/monitoring.viewer is missing. Run: gcloud x" in text
+    assert "aren't counted" in text.replace("&#x27;", "'")
+
+
+def test_the_list_counts_what_others_ask(visitor):
+    endpoint = factories.ready_endpoint(last_request_at=timezone.now())
+    told(endpoint, (41, 0, 0.5), (1, 0, 0.5), kind="1d")
+    assert "42" in words(visitor.get("/endpoints/"))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (None, "Cloud Logging is being asked."),
+        ({"data": ["2026-11-30 05:00:00 <b>ready</b>"]}, "2026-11-30 05:00:00 &lt;b&gt;ready&lt;/b&gt;"),
+        ({"data": []}, "The model servers have written nothing in the last two days."),
+        (
+            {"data": [], "told_at": None, "error": "The role is missing. Run: gcloud x"},
+            "The role is missing. Run: gcloud x",
+        ),
+    ],
+)
+def test_an_endpoint_has_a_log(visitor, values, said):
+    endpoint = factories.ready_endpoint()
+    if values is not None:
+        now = timezone.now()
+        EndpointReport.objects.create(
+            endpoint=endpoint, kind="log", **{"asked_at": now, "read_at": now, "told_at": now} | values
+        )
+    assert said in words(visitor.get(url(endpoint)))
+    assert said in words(visitor.get(url(endpoint, "log/"), **HTMX))
+
+
+def test_a_look_asks_the_worker_once_for_each_part(visitor, sent, django_capture_on_commit_callbacks):
+    endpoint = factories.ready_endpoint()
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(3):
+            visitor.get(url(endpoint, "?period=7d"))
+        visitor.get(url(endpoint, "metrics/?period=7d"), **HTMX)
+    asked = [arguments["kind"] for name, arguments in sent() if name == "endpoints.report"]
+    assert asked == ["7d", "log"]

@@ -112,7 +112,7 @@ def test_a_live_job_fetches_itself_by_bell_and_by_clock(visitor):
     job = running()
     text = fragment(visitor, job)
     trigger = f"job-{job.pk} from:body throttle:500ms, live-refresh from:body throttle:500ms, every 10s"
-    assert f'hx-get="{url(job, "status/")}?tab=monitor" hx-trigger="{trigger}"' in text
+    assert f'hx-get="{url(job, "status/")}?tab=monitor&amp;charts=4" hx-trigger="{trigger}"' in text
 
 
 @pytest.mark.parametrize("state", ["SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"])
@@ -524,5 +524,48 @@ def test_the_page_takes_a_fixed_number_of_queries(visitor, django_assert_num_que
     for _ in range(3):
         factories.endpoint(job=job, artifact_uri="gs://b/final")
         job.events.create(message="Something happened.")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         visitor.get(url(job))
+
+
+def reports_curves(job, *tags):
+    for tag in tags:
+        job.metrics.create(tag=tag, step=1, value=0.5, wall_time=factories.NOW)
+
+
+def test_every_curve_has_a_chart_and_known_ones_a_title(visitor):
+    job = running()
+    reports_curves(job, "/train_total_loss", "/eval_perplexity", "eval_runtime", '"><script>alert(1)</script>')
+    text = words(visitor.get(url(job)))
+    for title in ("Loss", "Perplexity", "eval_runtime", "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"):
+        assert f"<summary>{title}</summary>" in text
+    assert "<script>alert" not in text
+    groups = {group["title"]: group["series"] for group in visitor.get(url(job, "metrics.json")).json()["groups"]}
+    assert [len(groups[title]) for title in ("Loss", "Perplexity", "eval_runtime", "Token accuracy")] == [1, 1, 1, 0]
+    assert (groups["eval_runtime"][0]["kind"], groups["eval_runtime"][0]["points"]) == ("eval", [[1, 0.5, 0.0]])
+
+
+def test_a_curve_that_comes_later_brings_its_chart(visitor):
+    job = running()
+    reports_curves(job, "/train_total_loss")
+    text = words(visitor.get(url(job)))
+    assert "status/?tab=monitor&amp;charts=4" in text
+    partial = '<hx-partial hx-target="#job-charts"'
+    assert partial not in words(visitor.get(url(job, "status/?tab=monitor&charts=4"), **HTMX))
+    reports_curves(job, "vendor/x")
+    update = words(visitor.get(url(job, "status/?tab=monitor&charts=4"), **HTMX))
+    assert (partial in update, "<summary>vendor/x</summary>" in update, "charts=5" in update) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"log_source": "logging"}, "From Cloud Logging."),
+        ({"log_source": "bucket"}, "From the file that the training wrote into its output folder."),
+        ({"log_problem": "Run: gcloud this"}, "Cloud Logging can't be read:</strong> Run: gcloud this"),
+    ],
+)
+def test_a_log_says_where_it_is_from_and_what_is_missing(visitor, values, said):
+    job = running(log_text="a line", **values)
+    assert said in words(visitor.get(url(job, "logs/")))
+    assert said in words(visitor.get(url(job, "log/"), **HTMX))

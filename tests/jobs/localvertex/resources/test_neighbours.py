@@ -1,11 +1,13 @@
 """As gcloud asks them; `test_gcloud` has whole commands."""
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
 from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
-from tests.jobs.localvertex.servers import PROJECT
+from tests.jobs.localvertex.servers import PARENT, PROJECT
 
 QUOTA = f"v1/{PROJECT}/locations/global/services/aiplatform.googleapis.com/quotaInfos/AnyGPUsPerProjectPerRegion"
 
@@ -21,7 +23,11 @@ def test_quotas_of_every_region_never_run_out(server):
     found = httpx.get(f"{server.url}/{QUOTA}", params={"alt": "json"}, trust_env=False).json()
     by_region = {one["applicableLocations"][0]: int(one["details"]["value"]) for one in found["dimensionsInfos"]}
     assert (by_region["us-central1"], by_region["europe-west4"], len(by_region)) == (1_000_000, 1_000_000, 40)
-    assert httpx.get(f"{server.url}/v3/{PROJECT}/timeSeries", trust_env=False).json() == {}
+    usage = {
+        "filter": 'metric.type="serviceruntime.googleapis.com/quota/allocation/usage"',
+        "interval.endTime": "2026-11-30T05:00:00Z",
+    }
+    assert httpx.get(f"{server.url}/v3/{PROJECT}/timeSeries", params=usage, trust_env=False).json() == {}
 
 
 def test_lines_of_a_log_as_a_follower_reads_them(server):
@@ -49,4 +55,51 @@ def test_lines_of_a_log_as_a_follower_reads_them(server):
 )  # fmt: skip
 def test_what_cannot_be_read(server, body):
     reply = httpx.post(f"{server.url}/v2/entries:list", json=body, trust_env=False)
+    assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def count_by_code(server, endpoint):
+    moment = datetime.now(UTC) + timedelta(minutes=2)
+    query = {
+        "filter": 'metric.type="aiplatform.googleapis.com/prediction/online/response_count"'
+        f' AND resource.labels.endpoint_id="{endpoint.rpartition("/")[2]}"',
+        "interval.startTime": (moment - timedelta(hours=1)).isoformat(),
+        "interval.endTime": moment.isoformat(),
+        "aggregation.alignmentPeriod": "3600s",
+        "aggregation.perSeriesAligner": "ALIGN_DELTA",
+        "aggregation.crossSeriesReducer": "REDUCE_SUM",
+        "aggregation.groupByFields": "metric.labels.response_code",
+    }
+    found = httpx.get(f"{server.url}/v3/{PROJECT}/timeSeries", params=query, trust_env=False).json()
+    return {
+        one["metric"]["labels"]["response_code"]: int(one["points"][0]["value"]["int64Value"])
+        for one in found.get("timeSeries", [])
+    }
+
+
+def test_what_any_client_asks_is_counted_with_its_code(server):
+    endpoint = server.deployed("counted").name
+    url, body = f"{server.url}/v1/{endpoint}/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}
+    assert count_by_code(server, endpoint) == {}
+    assert httpx.post(url, json=body, trust_env=False).status_code == 200
+    assert "[DONE]" in httpx.post(url, json={**body, "stream": True}, trust_env=False).text
+    assert httpx.post(url, json={"messages": 5}, trust_env=False).status_code == 400
+    predict = {"instances": [{"prompt": "Hi", "max_tokens": 2}]}
+    assert httpx.post(f"{server.url}/v1beta1/{endpoint}:predict", json=predict, trust_env=False).status_code == 200
+    nobody = f"{server.url}/v1/{PARENT}/endpoints/none:predict"
+    assert httpx.post(nobody, json=predict, trust_env=False).status_code == 404
+    assert count_by_code(server, endpoint) == {"2xx": 3, "4xx": 1}
+
+
+def test_the_lines_of_tuning_jobs_and_of_model_servers_are_found(server):
+    endpoint = server.deployed("logged").name
+    kind = "aiplatform.googleapis.com/Endpoint"
+    own = f'resource.type="{kind}" AND resource.labels.endpoint_id="{endpoint.rpartition("/")[2]}"'
+    found = entries(server, own)["entries"]
+    assert {one["resource"]["type"] for one in found} <= {kind}
+    assert entries(server, f'{own} AND resource.type="ml_job"') == {"entries": []}
+
+
+def test_series_that_cannot_be_asked_for(server):
+    reply = httpx.get(f"{server.url}/v3/{PROJECT}/timeSeries", trust_env=False)
     assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")

@@ -109,6 +109,13 @@ def test_the_database_of_the_local_server_is_whole_without_what_is_beside_it(dat
     assert [path.name for path in data_dir.iterdir()] == ["localvertex"]
 
 
+def test_counts_of_answers_are_no_loss_and_left_out(data_dir: Path) -> None:
+    put(data_dir / "localvertex/elsewhere/answers.sqlite3", b"an object")
+    with closing(database(data_dir / "localvertex/answers.sqlite3")):
+        members, remarks = made(data_dir)
+    assert (list(members), remarks) == (["data/localvertex/elsewhere/answers.sqlite3"], [])
+
+
 def test_an_object_that_is_a_database_keeps_its_bytes(data_dir: Path) -> None:
     path = data_dir / OBJECTS / "object"
     database(path).close()

@@ -100,7 +100,7 @@ def test_what_serves_is_not_deployed_again():
 
 def test_a_tuned_model_is_deployed_from_its_folder(owner, driver, fake_gateway):
     job = tuned(owner)
-    fake_gateway.storage.objects[f"{endpoints.artifact_uri(job)}/config.json"] = b"{}"
+    fake_gateway.storage.put_model(endpoints.artifact_uri(job))
     endpoint = endpoints.deploy_model(owner, key=uuid4(), spec=DeploymentSpec("Bot", job=job))
     driver.until(endpoint, state="READY")
     assert endpoint.model.artifact_uri == "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final"
@@ -108,7 +108,7 @@ def test_a_tuned_model_is_deployed_from_its_folder(owner, driver, fake_gateway):
 
 
 def test_weights_in_a_folder_are_deployed_without_a_licence(owner, driver, fake_gateway):
-    fake_gateway.storage.objects["gs://bucket/weights/config.json"] = b"{}"
+    fake_gateway.storage.put_model("gs://bucket/weights")
     spec = DeploymentSpec("Mine", artifact_uri="gs://bucket/weights", model_display_name="Merged")
     endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="READY")
     sent = fake_gateway.deployment.specs[endpoint.resource_name]
@@ -195,3 +195,12 @@ def test_a_failed_endpoint_cannot_be_undeployed(owner):
         endpoints.request_undeploy(failed)
     endpoints.request_delete(failed)
     assert failed.state == "DELETED"
+
+
+def test_a_folder_that_no_model_server_starts_from_costs_nothing(owner, driver, fake_gateway, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    fake_gateway.storage.put_adapter("gs://garden-local/mine")
+    spec = DeploymentSpec("Mine", artifact_uri="gs://garden-local/mine")
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="FAILED")
+    assert "Vertex AI deploys whole models only" in endpoint.model.error_message
+    assert (fake_gateway.creates("deployment"), endpoint.model.error_code) == ([], "FAILED_PRECONDITION")

@@ -96,7 +96,7 @@ def test_a_third_takes_from_both(driver, endpoint, fake_gateway):
 
 def test_a_tuned_model_comes_from_its_folder(owner, driver, endpoint, fake_gateway):
     job = factories.job(owner=owner, state="SUCCEEDED", phase="CLOSED", next_check_at=None)
-    fake_gateway.storage.objects[f"{endpoints.artifact_uri(job)}/config.json"] = b"{}"
+    fake_gateway.storage.put_model(endpoints.artifact_uri(job))
     model = added(driver, endpoint, publisher_model="", job=job)
     assert (model.artifact_uri, model.base_model) == (endpoints.artifact_uri(job), job.base_model)
     assert job.events.last().message == "Other is deployed and gets 20% of the traffic."

@@ -296,7 +296,8 @@ def test_the_checkpoints_of_a_job_that_ended_early_are_found(driver, fake_gatewa
         jobs.request_cancel(job)
     driver.rest(job)
     assert (job.state, job.phase) == (state, "CLOSED")
-    assert job.checkpoints == [{"checkpoint_id": "1", "epoch": 2, "step": 4}]
+    place = {"folder": "postprocess/node-0/checkpoints/checkpoint-4", "form": "adapter"}
+    assert job.checkpoints == [{"checkpoint_id": "1", "epoch": 2, "step": 4, **place}]
     assert "Checkpoint of epoch 2 saved at step 4." in messages(job)
 
 
@@ -405,3 +406,37 @@ def test_a_folder_that_is_taken_at_the_last_moment_is_refused_by_the_database(ow
         ("output_uri", "Another tuning job already writes to this folder. Choose a different folder.")
     ]
     assert TuningJob.objects.count() == 1
+
+
+def test_the_model_is_found_in_a_folder_of_any_name_and_deployed_from_there(driver, fake_gateway):
+    fake_gateway.tuning.lay = lambda storage, output: (
+        storage.put_model(f"{output}/checkpoints/10"), storage.put_model(f"{output}/checkpoints/5")
+    )  # fmt: skip
+    job = bound(driver, fake_gateway, auto_deploy=True)
+    fake_gateway.tuning.succeed(job.resource_name)
+    driver.rest(job)
+    assert (job.result_folder, job.result_form) == ("checkpoints/10", "whole")
+    assert [(one["step"], one["folder"]) for one in job.checkpoints] == [(3, "checkpoints/5"), (6, "checkpoints/10")]
+    assert Endpoint.objects.get().model.artifact_uri == f"{job.output_uri}/checkpoints/10"
+
+
+@pytest.mark.parametrize("is_adapter", [True, False])
+def test_what_google_cannot_deploy_is_refused_before_anything_is_paid_for(driver, fake_gateway, settings, is_adapter):
+    settings.VERTEX_API_ENDPOINT = ""
+    fake_gateway.tuning.lay = lambda storage, output: is_adapter and storage.put_adapter(f"{output}/final")
+    job = bound(driver, fake_gateway, auto_deploy=True)
+    fake_gateway.tuning.succeed(job.resource_name)
+    driver.rest(job)
+    assert (job.state, job.phase, job.result_form) == ("SUCCEEDED", "CLOSED", "adapter" if is_adapter else "none")
+    assert (Endpoint.objects.count(), fake_gateway.creates("deployment")) == (0, [])
+    why = "The tuning left an adapter" if is_adapter else f"{job.output_uri} holds no complete model"
+    assert any(message.startswith(f"The model was not deployed: {why}") for message in messages(job))
+
+
+def test_a_folder_that_cannot_be_listed_is_taken_as_documented(driver, fake_gateway):
+    job = bound(driver, fake_gateway, auto_deploy=True)
+    fake_gateway.unavailable("storage.list_folder", times=9)
+    fake_gateway.tuning.succeed(job.resource_name)
+    driver.rest(job)
+    assert (job.state, job.result_form) == ("SUCCEEDED", "")
+    assert Endpoint.objects.get().model.artifact_uri.endswith("/postprocess/node-0/checkpoints/final")

@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.vertex.errors import NotAuthorised, Unavailable
-from jobs.vertex.sdk import Gateway, project
+from jobs.vertex.sdk import Gateway
+from jobs.vertex.sdk.cloud import rest
 from tests.support.misbehaving_server import answer, bad_server, error
 
 NAME = "CustomModelServingL4GPUsPerProjectPerRegion"
@@ -26,9 +27,9 @@ def asked(settings):
     settings.VERTEX_PROJECT = "garden"
     with bad_server(answer(200, {})) as server:
         settings.VERTEX_API_ENDPOINT = server.address
-        project._session.cache_clear()
+        rest._session.cache_clear()
         yield server
-    project._session.cache_clear()
+    rest._session.cache_clear()
 
 
 def test_the_number(asked):

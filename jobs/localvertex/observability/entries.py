@@ -1,0 +1,145 @@
+"""Cloud Logging's entries: the logs of custom and tuning jobs, and those of the model servers of endpoints."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from google.cloud.aiplatform_v1beta1.types import CustomJob, Endpoint, TuningJob
+
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.filtering.expressions import Test, parse_expression
+from jobs.localvertex.api.filtering.filters import OPERATORS, page
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving.pool import name_of
+from jobs.localvertex.store import Store
+
+TASK = "workerpool0-0"
+LOG_BYTES = 1_000_000
+_PROJECT = re.compile(r"projects/([^/]+)")
+_SECOND = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:,\d+)? ")
+_ID = re.compile(r'resource\.labels\.(?:job_id|endpoint_id)\s*=\s*"?([\w-]+)')
+_ALTERNATIVES = re.compile(r"\b(?:OR|NOT)\b|(?:^|[\s(])-")
+_LABELS = ("job_id", "task_name", "endpoint_id", "location", "project_id", "resource_container")
+PATHS = (
+    "resource.type", *(f"resource.labels.{label}" for label in _LABELS), "timestamp", "insertId", "severity", "logName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the logs of a job and of a deployed model lie, by the names of both."""
+
+    of_job: Callable[[str], Path]
+    of_deployed: Callable[[str], Path]
+
+
+def list_entries(store: Store, folders: Folders, body: object) -> Json:
+    asked = body if isinstance(body, dict) else {}
+    names, text, order = (asked.get(key) for key in ("resourceNames", "filter", "orderBy"))
+    size, token = asked.get("pageSize") or 0, asked.get("pageToken") or ""
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise invalid("resource_names must name the projects, such as projects/p.", "resource_names")
+    if not isinstance(text or "", str) or not isinstance(size, int) or not isinstance(token, str):
+        raise invalid("filter and page_token must be texts, and page_size a number.", "filter")
+    wanted = parse_expression(text, _compare) if text and text.strip() else lambda _: True
+    only = _only(text or "")
+    found = [one for name in names for one in _entries(store, folders, name, only) if wanted(one)]
+    found.sort(key=lambda one: (one["timestamp"], one["insertId"]), reverse=str(order or "").endswith(" desc"))
+    shown, following = page(found, size, token)
+    return {"entries": shown, **({"nextPageToken": following} if following else {})}
+
+
+def _only(text: str) -> set[str]:
+    """The ids of the resources that fit at all, so that no other log is read; empty where any may fit."""
+    return set() if _ALTERNATIVES.search(text) else set(_ID.findall(text))
+
+
+def _entries(store: Store, folders: Folders, resource: str, only: set[str]) -> Iterator[Json]:
+    found = _PROJECT.match(resource)
+    project = found[1] if found else ""
+    if not project:
+        return
+    jobs: list[CustomJob | TuningJob] = [
+        *store.all(CustomJob, f"projects/{project}"), *store.all(TuningJob, f"projects/{project}")
+    ]  # fmt: skip
+    for job in (one for one in jobs if not only or _id_of(one.name) in only):
+        labels = {"job_id": _id_of(job.name), "project_id": project, "task_name": TASK}
+        path = folders.of_job(job.name) / "train.log"
+        yield from _lines(path, job.create_time, project, "ml_job", labels)
+    for endpoint in store.all(Endpoint, f"projects/{project}"):
+        if not only or _id_of(endpoint.name) in only:
+            yield from _of_endpoint(folders, endpoint, project)
+
+
+def _of_endpoint(folders: Folders, endpoint: Endpoint, project: str) -> Iterator[Json]:
+    """The lines of a model server have no times: theirs is when it began to answer."""
+    labels = {
+        "endpoint_id": _id_of(endpoint.name), "location": endpoint.name.split("/")[3], "resource_container": project,
+    }  # fmt: skip
+    for deployed in endpoint.deployed_models:
+        folder = folders.of_deployed(name_of(endpoint.name, deployed.id))
+        ready = folder / "port.json"
+        began = datetime.fromtimestamp(ready.stat().st_mtime, UTC) if ready.is_file() else deployed.create_time
+        kind = "aiplatform.googleapis.com/Endpoint"
+        yield from _lines(folder / "server.log", began, project, kind, labels, prefix=f"{deployed.id}-")
+
+
+def _lines(
+    path: Path, begin: datetime, project: str, kind: str, labels: dict[str, str], *, prefix: str = ""
+) -> Iterator[Json]:
+    source = TASK if kind == "ml_job" else "aiplatform.googleapis.com%2Fprediction_container"
+    moment = begin.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for number, line in enumerate(_read(path), start=1):
+        if dated := _SECOND.match(line):
+            moment = max(moment, f"{dated[1]}T{dated[2]}Z")
+        yield {
+            "logName": f"projects/{project}/logs/{source}",
+            "resource": {"type": kind, "labels": labels},
+            "timestamp": moment,
+            "insertId": f"{prefix}{number:09}",
+            "severity": "INFO",
+            "textPayload": line[dated.end() :] if dated else line,
+        }
+
+
+def _read(path: Path) -> list[str]:
+    """Of a long one the end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            return file.read(LOG_BYTES).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _id_of(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _compare(path: str, op: str, wanted: str) -> Test:
+    if path not in PATHS or op not in OPERATORS:
+        raise invalid(f"Invalid filter expression: {path} {op} is not known here.", "filter")
+    if path == "timestamp":
+        target = _moment(wanted)
+        return lambda entry: OPERATORS[op](_moment(entry["timestamp"]), target)
+    return lambda entry: OPERATORS[op](_value(entry, path), wanted)
+
+
+def _moment(text: str) -> datetime:
+    """Clients write nanoseconds, which Python's library does not read."""
+    try:
+        found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    except ValueError:
+        raise invalid(f"Invalid filter expression: {text!r} is no time.", "filter") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _value(entry: Json, path: str) -> Any:
+    """Of a label that this kind of resource lacks, nothing."""
+    found: Any = entry
+    for key in path.split("."):
+        found = found.get(key, "")
+    return found

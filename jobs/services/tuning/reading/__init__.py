@@ -1,0 +1,1 @@
+"""What a job that runs elsewhere tells of itself: its curves and its log."""

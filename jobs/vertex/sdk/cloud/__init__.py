@@ -1,0 +1,1 @@
+"""Services of Google Cloud beside Vertex AI: logs and figures."""
