@@ -45,7 +45,7 @@ from .notification_words import Kind as NotificationKind
 from .runs.pause import QueuePause
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
-from .spending import SpendingLimits, SpendingReservation
+from .spending import LedgerEntry, LedgerKind, MachinePrice, PriceSync, SpendingLimits, SpendingReservation
 from .status import Preflight, ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
 from .tuning import (
@@ -98,6 +98,9 @@ __all__ = [
     "Installation",
     "JobEvent",
     "LeaseKind",
+    "LedgerEntry",
+    "LedgerKind",
+    "MachinePrice",
     "Message",
     "Metric",
     "Notification",
@@ -109,6 +112,7 @@ __all__ = [
     "ServiceState",
     "Picture",
     "Preflight",
+    "PriceSync",
     "ProbeResult",
     "ProcessReport",
     "Problem",

@@ -12,12 +12,16 @@ from django.conf import settings
 from google.api_core.exceptions import from_http_response
 from google.auth.transport.requests import AuthorizedSession
 
+from jobs.vertex.skus import SkuPage, read_page
+
 from . import clients
 from .translate import translate_errors
 
 RESOURCES, BILLING = "cloudresourcemanager", "cloudbilling"
 USAGE, QUOTAS = "serviceusage", "cloudquotas"
 VERTEX = "aiplatform.googleapis.com"
+PAGE_OF_SKUS = 5000  # The most that Google gives.
+SKU_SECONDS = 60.0
 
 
 class Project:
@@ -37,6 +41,11 @@ class Project:
         found = _ask("GET", USAGE, f"v1/projects/{settings.VERTEX_PROJECT}/services/{service}")
         return bool(found.get("state") == "ENABLED")
 
+    def list_skus(self, service: str, page_token: str) -> SkuPage:
+        query = {"currencyCode": "USD", "pageSize": str(PAGE_OF_SKUS)}
+        query |= {"pageToken": page_token} if page_token else {}
+        return read_page(_ask("GET", BILLING, f"v1/services/{service}/skus", query=query, seconds=SKU_SECONDS))
+
     def quota(self, name: str, region: str) -> int | None:
         path = f"v1/projects/{settings.VERTEX_PROJECT}/locations/global/services/{VERTEX}/quotaInfos/{name}"
         with translate_errors():
@@ -52,12 +61,21 @@ def _value(infos: Sequence[Mapping[str, Any]], region: str) -> int | None:
     return int(value) if value.removeprefix("-").isdigit() else None
 
 
-def _ask(method: str, service: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _ask(
+    method: str,
+    service: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    query: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> dict[str, Any]:
     base = settings.VERTEX_API_ENDPOINT or f"https://{service}.googleapis.com"
     with translate_errors():
         answer = _session().request(  # type: ignore[no-untyped-call]
-            method, f"{base}/{path}", json=body, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False
-        )
+            method, f"{base}/{path}", json=body, params=query, timeout=seconds or settings.VERTEX_READ_SECONDS,
+            allow_redirects=False,
+        )  # fmt: skip
         if answer.status_code != 200:
             raise from_http_response(answer)  # type: ignore[no-untyped-call]
         found = answer.json()
