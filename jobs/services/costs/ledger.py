@@ -7,14 +7,16 @@ tokens; nobody tells what another one cost. The local Vertex AI costs nothing an
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Count, Q, Sum
 
 from jobs.models import DeployedModel, LedgerEntry, LedgerKind, TuningJob
 from jobs.states import DeployedState, Phase, TuningState
@@ -132,3 +134,54 @@ def spent_by_group(groups: Iterable[UUID], now: datetime) -> dict[UUID, Spent]:
         usd = entry.usd_between(entry.started_at, now) if entry.ended_at is None else entry.usd
         found[entry.group_id] = found.get(entry.group_id, Spent()).plus(usd)
     return found
+
+
+def spent_between(start: datetime, end: datetime, owner: User | None = None) -> Spent:
+    """By one person, or by everybody. Periods that lie in it as a whole are added up by the database."""
+    total = Spent()
+    for one in list_costs(start, end, owner):
+        total = Spent(total.usd + one.spent.usd, total.unknown + one.spent.unknown)
+    return total
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one endpoint, or of one tuning job, in a span of time. `is_running`: it costs on."""
+
+    kind: str
+    group_id: UUID
+    owner_id: int | None
+    name: str
+    spent: Spent
+    is_running: bool
+
+
+def list_costs(start: datetime, end: datetime, owner: User | None = None) -> list[Cost]:
+    """The largest first."""
+    entries = LedgerEntry.objects.in_period(start, end)
+    entries = entries.filter(owner=owner) if owner else entries
+    whole = Q(started_at__gte=start, ended_at__lte=end) | Q(kind=LedgerKind.TUNING, ended_at__lte=end)
+    found: dict[tuple[str, UUID, int | None], Cost] = {}
+    for entry in entries.exclude(whole):
+        _add(found, entry.kind, entry.group_id, entry.owner_id, entry.name, entry.ended_at is None,
+             Spent().plus(entry.usd_between(start, end)))  # fmt: skip
+    sums = entries.filter(whole).order_by().values("kind", "group_id", "owner_id", "name")
+    for row in sums.annotate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None))):
+        _add(found, row["kind"], row["group_id"], row["owner_id"], row["name"], False,
+             Spent(row["sum"] or Decimal(0), row["unknown"]))  # fmt: skip
+    return sorted(found.values(), key=lambda one: (-one.spent.usd, one.name))
+
+
+def _add(
+    found: dict[tuple[str, UUID, int | None], Cost],
+    kind: str,
+    group_id: UUID,
+    owner_id: int | None,
+    name: str,
+    is_running: bool,
+    spent: Spent,
+) -> None:
+    key = (kind, group_id, owner_id)
+    known = found.get(key, Cost(kind, group_id, owner_id, name, Spent(), False))
+    total = Spent(known.spent.usd + spent.usd, known.spent.unknown + spent.unknown)
+    found[key] = replace(known, spent=total, is_running=known.is_running or is_running)

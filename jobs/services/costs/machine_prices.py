@@ -105,6 +105,11 @@ def _table() -> Mapping[Machine, Price]:
     }
 
 
+def table_date() -> date:
+    """Of the newest list in the table."""
+    return max(price.as_of for price in _table().values())
+
+
 def usd_per_hour(models: Iterable[DeployedModel]) -> Decimal | None:
     """Of the replicas that always run, of all these models; None when one of the prices is not known."""
     rows = list(models)
