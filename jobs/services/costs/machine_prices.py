@@ -110,14 +110,9 @@ def table_date() -> date:
     return max(price.as_of for price in _table().values())
 
 
-def usd_per_hour(models: Iterable[DeployedModel]) -> Decimal | None:
-    """Of the replicas that always run, of all these models; None when one of the prices is not known."""
-    rows = list(models)
-    return total_per_hour(rows, find_prices(machine_of(row) for row in rows))
-
-
 def total_per_hour(models: Iterable[DeployedModel], prices: Mapping[Machine, Price | None]) -> Decimal | None:
-    """By prices that were found before."""
+    """Of the replicas that always run, of all these models, by prices that were found before; None when one of them is
+    not known."""
     total = Decimal(0)
     for model in models:
         known = prices[machine_of(model)]

@@ -230,7 +230,7 @@ def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
     factories.publisher_model(name="google/gemma3@gemma-3-4b-pt", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
     assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content)) == [
-        "$1.14", "Not tunable", "$2.3014",
+        "$1.14", "Not tunable", "$2.3014", "Unknown",
     ]  # fmt: skip
     assert "2026-07-08" in content
 

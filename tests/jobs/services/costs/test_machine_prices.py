@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs.models import MachinePrice
 from jobs.services.costs import machine_prices
-from jobs.services.costs.machine_prices import LONGEST_FRESH, Machine, find_prices, price, usd_per_hour
+from jobs.services.costs.machine_prices import LONGEST_FRESH, Machine, find_prices, machine_of, price, total_per_hour
 from jobs.services.costs.sku_prices import shapes
 from tests.support import factories
 
@@ -112,6 +112,6 @@ def test_the_hour_of_several_models():
         factories.endpoint(machine_type="g2-standard-24", **values).model
         for values in ({"min_replicas": 2, "max_replicas": 3}, {"spot": True})
     ]
-    assert usd_per_hour(rows) == 2 * Decimal("2.3014") + 1
+    assert total_per_hour(rows, find_prices(map(machine_of, rows))) == 2 * Decimal("2.3014") + 1
     rows[1].location = "europe-west4"
-    assert usd_per_hour(rows) is None
+    assert total_per_hour(rows, find_prices(map(machine_of, rows))) is None
