@@ -31,7 +31,7 @@ class MachineOption:
         told = _("≈ $%(dollars)s per hour while deployed") % {"dollars": f"{self.price.usd_per_hour:.2f}"}
         if self.spot_price is None:
             return told
-        return f"{told} · " + _("on Spot VMs ≈ $%(dollars)s") % {"dollars": f"{self.spot_price.usd_per_hour:.2f}"}
+        return f"{told} · " + _("on Spot machines ≈ $%(dollars)s") % {"dollars": f"{self.spot_price.usd_per_hour:.2f}"}
 
     @property
     def source_words(self) -> str:

@@ -47,7 +47,7 @@ def costs_context(user: User, *, of_everybody: bool) -> dict[str, Any]:
 
 def _row(cost: Cost, names: dict[int, str]) -> CostRow:
     person = names.get(cost.owner_id, "") if cost.owner_id else ""
-    return CostRow(cost.name, LedgerKind(cost.kind).label, person, spent_words(cost.spent), cost.is_running)
+    return CostRow(cost.name, str(LedgerKind(cost.kind).label), person, spent_words(cost.spent), cost.is_running)
 
 
 def prices_context() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import MachinePrice
-from jobs.services.costs import ledger, machine_prices
+from jobs.services.costs import ledger
 from tests.support import factories
 from tests.support.ledger import ledger_entry
 from tests.support.markup import tight
@@ -319,7 +319,7 @@ def test_the_page_says_where_a_price_comes_from(visitor, region, read_ago, cost,
 def test_a_price_of_long_ago_comes_with_a_warning(visitor, monkeypatch):
     endpoint = factories.ready_endpoint(machine_type="g2-standard-12")
     for day, warned in ((datetime(2026, 10, 6, tzinfo=UTC), 0), (datetime(2026, 10, 7, tzinfo=UTC), 1)):
-        monkeypatch.setattr(machine_prices.timezone, "now", lambda day=day: day)
+        monkeypatch.setattr(timezone, "now", lambda day=day: day)
         text = words(visitor.get(url(endpoint)))
         assert text.count('<span class="muted small">This price is more than 90 days old.') == warned
 

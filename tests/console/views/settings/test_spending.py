@@ -4,10 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import unescape
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from console.presenters.components import costs
 from jobs.models import PriceSync, SpendingLimits, TuningJob
@@ -133,12 +135,12 @@ def test_a_deleted_account_keeps_its_costs_in_the_sum(administrator, team_mate):
     assert "Left Deployment Deleted account $1.15" in words(administrator.get(URL))
 
 
-def test_a_page_of_costs_is_bounded_and_its_sum_is_not(administrator, owner, monkeypatch):
-    monkeypatch.setattr(costs, "MAX_ROWS", 2)
-    for number in range(4):
-        ledger_entry(factories.ready_endpoint(owner=owner, display_name=f"Endpoint {number}").model)
+def test_a_page_of_costs_is_bounded_and_its_sum_is_not(administrator, owner):
+    model = factories.ready_endpoint(owner=owner).model
+    for _ in range(costs.MAX_ROWS + 2):
+        ledger_entry(model, group_id=uuid4(), usd_per_hour=1)
     page = administrator.get(URL)
-    assert (len(page.context["costs"]), page.context["costs_total"]) == (2, "$4.60")
+    assert (len(page.context["costs"]), page.context["costs_total"]) == (costs.MAX_ROWS, f"${costs.MAX_ROWS + 2}.00")
     assert "The total includes 2 more." in words(page)
 
 
@@ -172,7 +174,7 @@ READ = "The prices of machines come from Google's price catalogue, read on 2026-
 def test_the_page_says_where_prices_come_from(monkeypatch, db, sync, now, told, warnings):
     if sync:
         PriceSync.objects.create(pk=1, **sync)
-    monkeypatch.setattr(costs.timezone, "now", lambda: now)
+    monkeypatch.setattr(timezone, "now", lambda: now)
     found = costs.prices_context()
     assert found["price_sentences"] == [told]
     assert [warning in told for warning, told in zip(warnings, found["price_warnings"], strict=True)] == [

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from jobs.errors import SpendingLimitReached
 from jobs.models import LedgerEntry, SpendingReservation
@@ -22,7 +23,7 @@ MACHINE, PRICE = "g2-standard-12", Decimal("1.1507")
 @pytest.fixture(autouse=True)
 def at_nine(settings, monkeypatch):
     settings.TIME_ZONE = "UTC"
-    monkeypatch.setattr(spending.timezone, "now", lambda: MIDNIGHT + timedelta(hours=9))
+    monkeypatch.setattr(timezone, "now", lambda: MIDNIGHT + timedelta(hours=9))
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_price_is_old_after_ninety_days(monkeypatch):
     found = price("g2-standard-24")
     for days, is_old in ((0, False), (LONGEST_FRESH.days, False), (LONGEST_FRESH.days + 1, True)):
         now = datetime(2026, 7, 8, tzinfo=UTC) + timedelta(days=days)
-        monkeypatch.setattr(machine_prices.timezone, "now", lambda now=now: now)
+        monkeypatch.setattr(timezone, "now", lambda now=now: now)
         assert found.is_old is is_old
 
 

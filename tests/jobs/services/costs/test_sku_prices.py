@@ -160,7 +160,7 @@ def test_a_line_of_several_regions_counts_in_each():
 
 def test_the_machines_that_are_known():
     """Those of the same series have the same vCPUs and memory for each accelerator, but for the largest A2."""
-    by_series = {}
+    by_series: dict[tuple[tuple[str, ...], ...], set[tuple[float, ...]]] = {}
     for shape in shapes().values():
         if shape.machine_type.startswith("a") and shape.machine_type != "a2-megagpu-16g":
             parts = (shape.cores, shape.memory, shape.ssd)
