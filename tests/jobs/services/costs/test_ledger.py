@@ -10,6 +10,7 @@ from django.db.models import Q
 from jobs.models import DeployedModel, LedgerEntry, LedgerKind, MachinePrice
 from jobs.services.costs import ledger
 from jobs.services.costs.ledger import Spent, end_orphans, follow, spent_by_group
+from jobs.tasks import prune
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +182,14 @@ def test_a_period_whose_row_is_gone_ends():
     end_orphans(hour(1))
     open_ones = LedgerEntry.objects.still_open().values_list("subject_id", flat=True)
     assert (list(open_ones), LedgerEntry.objects.get(~Q(ended_at=None)).usd) == ([stays.pk], PRICE)
+
+
+def test_the_worker_ends_periods_whose_rows_are_gone():
+    model = deployed()
+    follow(model, START)
+    model.endpoint.delete()
+    prune()
+    assert LedgerEntry.objects.still_open().count() == 0
 
 
 def job(**values):
