@@ -184,6 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     "find-orphaned-jobs": {"task": "jobs.find_orphaned", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
+    "sync-prices": {"task": "prices.sync", "schedule": 3600.0, "options": {"expires": 600}},
 }
 
 AUTHENTICATION_BACKENDS = ["jobs.services.accounts.preferences.Backend"]

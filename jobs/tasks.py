@@ -19,6 +19,7 @@ from .services.accounts import accounts
 from .services.catalogue import publisher_models
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
+from .services.costs import ledger, price_sync
 from .services.datasets import sweep as dataset_sweep, token_counts
 from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
@@ -42,6 +43,8 @@ STEP_SECONDS = 120
 TAKEAWAY_SECONDS = 2 * 3600
 # Longer than a search for duplicates may take.
 WORK_SECONDS = 3600
+# Longer than all pages of Google's price catalogue may take.
+PRICES_SECONDS = 2 * 3600
 
 
 class Task(Protocol):
@@ -136,6 +139,11 @@ def sync_catalogue() -> None:
     publisher_models.sync(timezone.now())
 
 
+@task("prices.sync", time_limit=PRICES_SECONDS)
+def sync_prices() -> None:
+    price_sync.sync(timezone.now())
+
+
 @task("jobs.find_orphaned")
 def find_orphaned_jobs() -> None:
     orphaned_jobs.sweep(timezone.now())
@@ -168,7 +176,7 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune, takeaways.prune)
-    for part in (*rows, images.prune, dataset_sweep.prune):
+    for part in (*rows, images.prune, dataset_sweep.prune, ledger.end_orphans):
         _try(part, timezone.now())
 
 

@@ -47,7 +47,7 @@ from .runs.report import EndpointReport
 from .runs.results import LogSource, ModelForm
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
-from .spending import SpendingLimits, SpendingReservation
+from .spending import LedgerEntry, LedgerKind, MachinePrice, PriceSync, SpendingLimits, SpendingReservation
 from .status import Preflight, ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
 from .tuning import (
@@ -102,6 +102,9 @@ __all__ = [
     "JobEvent",
     "LeaseKind",
     "LogSource",
+    "LedgerEntry",
+    "LedgerKind",
+    "MachinePrice",
     "Message",
     "Metric",
     "ModelForm",
@@ -114,6 +117,7 @@ __all__ = [
     "ServiceState",
     "Picture",
     "Preflight",
+    "PriceSync",
     "ProbeResult",
     "ProcessReport",
     "Problem",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs.vertex.skus import SkuPage
 from jobs.vertex.values import (
     CatalogueModel,
     ChatChunk,
@@ -55,6 +56,9 @@ class Project(Protocol):
 
     def quota(self, name: str, region: str) -> int | None:
         """The limit of one of Vertex AI's quotas, -1 for no limit; None where nobody tells one for this region."""
+
+    def list_skus(self, service: str, page_token: str) -> SkuPage:
+        """One page of Google's list prices in US dollars; `service` is its id in the price catalogue."""
 
 
 class Catalogue(Protocol):

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jobs.vertex.skus import SkuPage
 from tests.fakes.base import Part, remote
 
 if TYPE_CHECKING:
@@ -8,7 +9,8 @@ if TYPE_CHECKING:
 
 
 class FakeProject(Part):
-    """`missing`: rights that the credentials lack. `quotas` by name and region; what is not there nobody tells."""
+    """`missing`: rights that the credentials lack. `quotas` by name and region; what is not there nobody tells.
+    `price_pages` by service, each page with the number of the next one as its token."""
 
     noun = "project"
 
@@ -18,6 +20,7 @@ class FakeProject(Part):
         self.billing = True
         self.services = {"aiplatform.googleapis.com"}
         self.quotas: dict[tuple[str, str], int] = {}
+        self.price_pages: dict[str, list[SkuPage]] = {}
 
     @remote
     def number(self) -> str:
@@ -38,3 +41,8 @@ class FakeProject(Part):
     @remote
     def quota(self, name: str, region: str) -> int | None:
         return self.quotas.get((name, region))
+
+    @remote
+    def list_skus(self, service: str, page_token: str) -> SkuPage:
+        pages = self.price_pages.get(service, [])
+        return pages[int(page_token or 0)] if pages else SkuPage((), "")

@@ -31,8 +31,8 @@ def test_the_names_are_the_agreed_ones():
 
 def test_the_beat_knows_only_tasks_that_exist():
     known = {
-        "jobs.sweep", "jobs.find_orphaned", "jobs.prune", "catalogue.sync", "status.probe", "endpoints.warn",
-        "endpoints.measure",
+        "jobs.sweep", "jobs.find_orphaned", "jobs.prune", "catalogue.sync", "prices.sync", "status.probe",
+        "endpoints.warn", "endpoints.measure",
     }  # fmt: skip
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
 

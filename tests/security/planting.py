@@ -26,10 +26,12 @@ from jobs.models import (
     EndpointReport,
     Heartbeat,
     JobEvent,
+    MachinePrice,
     Metric,
     Notification,
     OutputListing,
     Preflight,
+    PriceSync,
     ProbeResult,
     ProcessReport,
     PublisherModel,
@@ -48,6 +50,7 @@ from jobs.services.datasets import datasets
 from jobs.services.preflight import subjects
 from jobs.text import markdown
 from tests.support import factories
+from tests.support.ledger import ledger_entry
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
 # Columns that hold nobody's text: a hash, a key or a number of ours, or one of a few words that are checked before.
@@ -68,6 +71,7 @@ OURS = {
     "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
     "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field", "EndpointReport.kind",
+    "MachinePrice.machine_type", "MachinePrice.region",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
@@ -121,7 +125,7 @@ def worked_on(dataset: Any) -> None:
 
 def grow() -> dict[str, Any]:
     """Rows of every kind in the states that show most, by the names that the routes go by."""
-    for model in (PublisherModel, CatalogueSync):
+    for model in (PublisherModel, CatalogueSync, PriceSync, MachinePrice):
         model.objects.all().delete()
     for name in (factories.BASE_MODEL, "other/family@version"):
         factories.publisher_model(name=name, data=PUBLISHED)
@@ -139,6 +143,9 @@ def grow() -> dict[str, Any]:
     done, wrong = jobs[1], {"error_message": "x", "error_code": "INTERNAL"}
     more = {"publisher_model": "", "model_display_name": "x", "dedicated_dns": "x", **DEPLOYED}
     endpoint = factories.ready_endpoint(job=done, artifact_uri="gs://bucket/final", **more)
+    ledger_entry(endpoint.model, name="x", model_name="x", machine_type="x", region="x", price_source="x")
+    PriceSync.objects.create(pk=1, failed_at=NOW(), error_message="x")
+    MachinePrice.objects.create(machine_type="x", region="x", usd_per_hour=1, read_at=NOW())
     failed = factories.endpoint(state="FAILED", phase="CLOSED", **wrong, **DEPLOYED)
     other = factories.deployed_model(endpoint=endpoint, **DEPLOYED)
     factories.deployed_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)

@@ -26,8 +26,7 @@ from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.threat("T20"), pytest.mark.django_db]
 MACHINE = "g2-standard-12"
-HOUR = spending.deployment_usd(MACHINE, 1, 1)
-WHOLE_DAY = spending.deployment_usd(MACHINE, 1, None)
+HOUR, WHOLE_DAY = Decimal("1.15"), Decimal("27.62")
 BIG_MODEL = "google/gemma3@gemma-3-27b-it"
 PARALLEL = 20
 

@@ -7,21 +7,21 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from console.presenters.components import price_words
 from jobs.services.costs import machine_prices
+from jobs.services.costs.machine_prices import Machine, Price
 from jobs.services.endpoints.serving import spec
 
 
 @dataclass(frozen=True)
 class MachineOption:
-    """A machine to deploy on. `price` None: not known, which is not free."""
+    """A machine to deploy on. `price` and `spot_price` None: not known, which is not free."""
 
     key: str
     label: str
     machine_type: str
-
-    @property
-    def price(self) -> machine_prices.Price | None:
-        return machine_prices.price(self.machine_type)
+    price: Price | None = None
+    spot_price: Price | None = None
 
     @property
     def price_words(self) -> str:
@@ -29,7 +29,14 @@ class MachineOption:
             return _("Price unknown")
         if not self.price.usd_per_hour:
             return _("No charge: it runs on this computer")
-        return _("≈ $%(dollars)s per hour while deployed") % {"dollars": f"{self.price.usd_per_hour:.2f}"}
+        told = _("≈ $%(dollars)s per hour while deployed") % {"dollars": f"{self.price.usd_per_hour:.2f}"}
+        if self.spot_price is None:
+            return told
+        return f"{told} · " + _("on Spot machines ≈ $%(dollars)s") % {"dollars": f"{self.spot_price.usd_per_hour:.2f}"}
+
+    @property
+    def source_words(self) -> str:
+        return price_words.source_words(self.price)
 
     @property
     def has_accelerators(self) -> bool:
@@ -40,10 +47,19 @@ class MachineOption:
         return self.machine_type == machine_prices.LOCAL
 
 
-def machine_options(specs: Iterable[Mapping[str, Any]]) -> list[MachineOption]:
-    """Each machine once, in order."""
-    found = [MachineOption(machine_key(spec), machine_label(spec), str(spec["machine_type"])) for spec in specs]
-    return list({option.key: option for option in found}.values())
+def machine_options(specs: Iterable[Mapping[str, Any]], region: str = "") -> list[MachineOption]:
+    """Each machine once, in order, with its prices in the region, else in the configured one. One query."""
+    by_key = {machine_key(spec): spec for spec in specs}
+    place = region or settings.VERTEX_LOCATION
+    names = {str(spec["machine_type"]) for spec in by_key.values()}
+    prices = machine_prices.find_prices(Machine(name, place, spot) for name in names for spot in (False, True))
+    return [
+        MachineOption(
+            key, machine_label(spec), (name := str(spec["machine_type"])),
+            prices[Machine(name, place)], prices[Machine(name, place, spot=True)],
+        )
+        for key, spec in by_key.items()
+    ]  # fmt: skip
 
 
 def offered_with(options: Iterable[MachineOption], *, beside: bool = False) -> list[str]:

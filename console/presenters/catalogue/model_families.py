@@ -118,7 +118,7 @@ class Variant:
     @property
     def machines(self) -> dict[str, str]:
         """A form's choices: key → label, the recommended first."""
-        return {option.key: option.label for option in self.machine_options}
+        return {on_machines.machine_key(spec): on_machines.machine_label(spec) for spec in self.machine_specs}
 
     @cached_property
     def machine_options(self) -> list[on_machines.MachineOption]:

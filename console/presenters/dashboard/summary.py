@@ -1,22 +1,27 @@
 """What the dashboard counts and sums up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from console.presenters.endpoints.details import RUNNING, Shown, describe_endpoints, money
-from console.presenters.endpoints.served_models import models_of
+from console.presenters.components.price_words import money, spent_words
+from console.presenters.endpoints.details import RUNNING, Shown, describe_endpoints, describe_with
 from console.presenters.health.setup import steps_left
 from console.presenters.tuning.counts import live_numbers
 from console.presenters.tuning.queue import queue_for
 from jobs.models import Endpoint, StatusGroup, TuningJob
+from jobs.services.costs import ledger
+from jobs.services.costs.ledger import Spent
 
 RECENT = 5
+RECENT_COSTS = timedelta(days=30)
 
 
 def counters(user: User) -> dict[str, Any]:
@@ -26,15 +31,17 @@ def counters(user: User) -> dict[str, Any]:
         "running_count": numbers.get(StatusGroup.RUNNING, 0),
         "queued_count": numbers.get(StatusGroup.QUEUED, 0),
         "ready_count": sum(endpoint.state == "READY" for endpoint in running),
-        "hourly_cost": hourly_cost(with_costs(running)),
+        # Without how much they are used, which would take a query more.
+        "hourly_cost": hourly_cost(describe_with(running, {})),
+        "spent": spent_lately(user),
     }
 
 
-def with_costs(endpoints: list[Endpoint]) -> Iterator[Shown]:
-    """Without how much they are used, which would take a query more."""
-    models, now = models_of(endpoints), timezone.now()
-    for endpoint in endpoints:
-        yield Shown(endpoint, [], now, [model for model in models if model.endpoint_id == endpoint.pk])
+def spent_lately(user: User) -> str | Promise:
+    """In the last thirty days, by the ledger; nothing where everything is free."""
+    now = timezone.now()
+    spent = ledger.spent_between(now - RECENT_COSTS, now, user)
+    return "" if spent == Spent() and settings.VERTEX_API_ENDPOINT else spent_words(spent)
 
 
 def hourly_cost(running: Iterable[Shown]) -> str | Promise:

@@ -1,18 +1,20 @@
 """An endpoint with what its pages say about it beyond its row: what it costs and how much it is used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
+from console.presenters.components import price_words
 from jobs.models import DeployedModel, Endpoint
-from jobs.services.costs import machine_prices
+from jobs.services.costs import ledger, machine_prices
+from jobs.services.costs.ledger import Spent
+from jobs.services.costs.machine_prices import Machine, Price
 from jobs.services.endpoints import usage
 from jobs.services.endpoints.reports import reports
 from jobs.services.endpoints.warnings import IDLE
@@ -21,17 +23,21 @@ from jobs.states import DEPLOYED_LIVE, EndpointState
 from .served_models import models_of
 from .serving_options import list_options
 
+NOTHING = Spent()
 RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
 
 
 @dataclass(frozen=True)
 class Shown:
-    """`hours`: requests in each of the last 24 hours. `models`: those deployed on it, that failed lately, too."""
+    """`hours`: requests in each of the last 24 hours. `models`: those deployed on it, that failed lately, too. `spent`:
+    since it was made, with the models that left."""
 
     endpoint: Endpoint
     hours: list[int]
     now: datetime
     models: list[DeployedModel] = field(default_factory=list)
+    prices: Mapping[Machine, Price | None] = field(default_factory=dict)
+    spent: Spent = NOTHING
 
     @property
     def requests(self) -> int:
@@ -54,8 +60,8 @@ class Shown:
         return list_options(self.endpoint.model)
 
     @property
-    def price(self) -> machine_prices.Price | None:
-        return machine_prices.price(self.endpoint.model.machine_type)
+    def price(self) -> Price | None:
+        return self.prices.get(machine_prices.machine_of(self.endpoint.model))
 
     @property
     def live(self) -> list[DeployedModel]:
@@ -68,7 +74,7 @@ class Shown:
     @property
     def usd_per_hour(self) -> Decimal | None:
         """Of the replicas that always run, of all models; None when a price is not known."""
-        return machine_prices.usd_per_hour(self.live)
+        return machine_prices.total_per_hour(self.live, self.prices)
 
     @property
     def is_running(self) -> bool:
@@ -80,34 +86,28 @@ class Shown:
             return "–"
         if self.usd_per_hour is None:
             return _("Unknown")
-        return money(self.usd_per_hour) if self.usd_per_hour else _("No cost")
+        return price_words.money(self.usd_per_hour) if self.usd_per_hour else _("No cost")
 
     @property
     def cost_note(self) -> str:
         """Where the price comes from, for its title."""
         if self.price is None:
-            return _("The price of this machine is unknown. See Google's price list.")
+            words = {"region": self.endpoint.location}
+            return _("The price of this machine in %(region)s is unknown. See Google's price list.") % words
         if not self.price.usd_per_hour:
             return _("No charge: it runs on this computer")
-        words = {"region": self.price.region, "date": self.price.as_of}
-        return _("Estimate: list price in %(region)s as of %(date)s for the minimum number of replicas.") % words
+        return f"{_('Estimate for the minimum number of replicas.')} {price_words.source_words(self.price)}"
 
     @property
-    def cost_so_far(self) -> Decimal | None:
-        """Of the models that are there; one that was undeployed while others stayed is not counted."""
-        if self.endpoint.started_at is None:
-            return None
-        end = self.now if self.is_running else self.endpoint.ended_at or self.now
-        return _sum(cost_until(model, end) for model in (self.endpoint.model, *self.others))
+    def old_price_words(self) -> str:
+        return price_words.old_words(self.price) if self.is_running else ""
 
     @property
-    def cost_so_far_words(self) -> str:
-        """Nothing where the hour costs nothing, whenever it ends."""
-        if self.endpoint.started_at is None or settings.VERTEX_API_ENDPOINT:
-            return ""
-        if self.cost_so_far is None:
+    def cost_so_far_words(self) -> str | Promise:
+        """By the ledger, with the models that left. Nothing where nothing was spent, as on this computer."""
+        if self.spent.unknown and not self.spent.usd:
             return _("Unknown: this machine has no known price")
-        return money(self.cost_so_far) if self.cost_so_far or self.usd_per_hour else _("No cost")
+        return price_words.spent_words(self.spent) if self.spent != NOTHING else ""
 
     @property
     def idle_warning(self) -> str | Promise:
@@ -119,9 +119,8 @@ class Shown:
 
 
 def describe_endpoints(endpoints: Iterable[Endpoint]) -> list[Shown]:
-    now, rows = timezone.now(), list(endpoints)
-    hours, models = _count_by_hour(rows, now), models_of(rows)
-    return [Shown(row, hours[row.pk], now, [model for model in models if model.endpoint_id == row.pk]) for row in rows]
+    rows = list(endpoints)
+    return describe_with(rows, _count_by_hour(rows, timezone.now()))
 
 
 def _count_by_hour(rows: list[Endpoint], now: datetime) -> dict[UUID, list[int]]:
@@ -130,17 +129,16 @@ def _count_by_hour(rows: list[Endpoint], now: datetime) -> dict[UUID, list[int]]
     return {pk: max(hours, everybody.get(pk, hours), key=sum) for pk, hours in own.items()}
 
 
-def cost_until(model: DeployedModel, end: datetime) -> Decimal | None:
-    hourly = machine_prices.usd_per_hour([model])
-    if hourly is None or model.started_at is None:
-        return hourly and Decimal(0)
-    return hourly * Decimal(max((end - model.started_at).total_seconds(), 0)) / 3600
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    found = list(amounts)
-    return None if None in found else sum((amount for amount in found if amount), Decimal(0))
-
-
-def money(amount: Decimal) -> str:
-    return f"${amount:,.2f}" if amount >= Decimal("0.01") or not amount else "< $0.01"
+def describe_with(rows: list[Endpoint], hours: Mapping[UUID, list[int]]) -> list[Shown]:
+    """`hours`: requests by endpoint; those of which nothing is told have none."""
+    now, models = timezone.now(), models_of(rows)
+    shown = [*models, *(row.model for row in rows)]
+    prices = machine_prices.find_prices(machine_prices.machine_of(model) for model in shown)
+    spent = ledger.spent_by_group((row.pk for row in rows), now)
+    return [
+        Shown(
+            row, hours.get(row.pk, []), now, [model for model in models if model.endpoint_id == row.pk], prices,
+            spent.get(row.pk, NOTHING),
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -63,8 +63,10 @@ def _examine_model(endpoint: Endpoint, model: DeployedModel) -> ShownDiagnosis |
 def _show_fix(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str, why_not: str = "") -> ShownFix:
     changed: dict[str, Any] = {"machine_type": model.machine_type, "max_replicas": model.max_replicas}
     changed |= endpoint_fixes.changes_of(model, fix)
-    parts = (_does(endpoint, model, cause, fix), _costs(changed["machine_type"]))
-    usd = spending.deployment_usd(changed["machine_type"], changed["max_replicas"], endpoint.lease_hours)
+    parts = (_does(endpoint, model, cause, fix), _costs(changed["machine_type"], model))
+    usd = spending.deployment_usd(
+        changed["machine_type"], changed["max_replicas"], endpoint.lease_hours, region=model.location, spot=model.spot
+    )
     why_not = why_not or spending.why_not_spend(endpoint.owner, usd)
     return ShownFix(fix, _label(fix), " ".join(parts), why_not, of=model.deployed_model_id)
 
@@ -93,10 +95,10 @@ def _does(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str) -> s
     return _("The model gets a new endpoint with the same settings otherwise. You can delete this one.")
 
 
-def _costs(machine_type: str) -> str:
+def _costs(machine_type: str, model: DeployedModel) -> str:
     if settings.VERTEX_API_ENDPOINT:
         return _("It runs on this computer and costs nothing.")
-    price = machine_prices.price(machine_type)
+    price = machine_prices.price(machine_type, model.location, spot=model.spot)
     if price is None:
         return _("The price per hour is unknown. It costs money until you undeploy it, even when nobody uses it.")
     words = {"machine": machine_type, "usd": f"{price.usd_per_hour:.2f}"}

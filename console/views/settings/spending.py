@@ -1,4 +1,4 @@
-"""What may be spent in a day, and what was reserved today. Administrators set the limits."""
+"""What may be spent in a day, what was reserved today, and what was spent. Administrators set the limits."""
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from console.accounts.confirmation import require_reauthentication
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.spending import SpendingForm
+from console.presenters.components import costs
 from console.web.http import ConsoleRequest
 from jobs.services.accounts.reauthentication import SensitiveAction
 from jobs.services.costs import spending
@@ -45,5 +46,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "standing": standing,
         "people": spending.by_person(spending.day_of(timezone.now())) if may_change else [],
         "is_local": bool(settings.VERTEX_API_ENDPOINT),
+        **costs.costs_context(request.user, of_everybody=may_change),
+        **costs.prices_context(),
     }
     return render(request, "settings/spending.html", context, status=422 if form.is_bound else 200)

@@ -12,6 +12,8 @@ from jobs.models import TuningMode
 
 FACTS = Path(__file__).with_name("tuning_models.toml")
 ABOUT = Path(__file__).with_name("model_facts.toml")
+# Of Gemma 3, by which data of models that are not listed is estimated, too.
+TOKENS_PER_CHARACTER = 0.231
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class ModeDefaults:
 
 @dataclass(frozen=True)
 class TuningFacts:
-    """`usd_per_million_tokens` None: no price is published. `defaults` by mode; `modes` the recommended first.
+    """`usd_per_million_tokens` None: no price is published. `defaults` by mode, and `tokens_per_character`, as Google's
+    calculator has them; `modes` the recommended first.
     There is at least one epoch and one row in a step; a learning rate is above 0."""
 
     modes: tuple[str, ...]
@@ -35,7 +38,7 @@ class TuningFacts:
     max_learning_rate: float
     max_batch_size: int
     modality: str
-    tokens_per_character: float
+    tokens_per_character: Mapping[str, float]
     usd_per_million_tokens: Decimal | None
     defaults: Mapping[str, ModeDefaults]
     source: str
@@ -74,7 +77,7 @@ def tuning_facts(name: str) -> TuningFacts | None:
         max_learning_rate=facts["max_learning_rate"],
         max_batch_size=facts["max_batch_size"],
         modality=facts["modality"],
-        tokens_per_character=facts.get("tokens_per_character", 0.231),
+        tokens_per_character={mode: _tokens_per_character(facts, mode) for mode in facts["modes"]},
         usd_per_million_tokens=None if price is None else Decimal(price),
         defaults={mode: _mode_defaults(facts, mode) for mode in facts["modes"]},
         source=facts["source"],
@@ -97,6 +100,11 @@ def licence_of(name: str) -> Licence | None:
     """Of a model whose catalogue entry does not tell it, as Google's does not; None when unknown."""
     key = facts_of(name).get("licence")
     return Licence(**_about()["licences"][key]) if key else None
+
+
+def _tokens_per_character(facts: Mapping[str, Any], mode: str) -> float:
+    told = facts.get("tokens_per_character", TOKENS_PER_CHARACTER)
+    return float(told[mode] if isinstance(told, Mapping) else told)
 
 
 def _mode_defaults(facts: Mapping[str, Any], mode: str) -> ModeDefaults:

@@ -10,14 +10,14 @@ from jobs.states import TuningState
 
 from .pace import Pace, find_pace
 
-RECKONED_FOR = 0.231  # tokens a character of Gemma 3, for which a dataset is reckoned
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
 class Estimate:
     """`tokens` over all epochs; `cost_usd` None when no price is known, `seconds` None when nothing was measured yet.
-    `counted_rows` are those that the tokenizer of the base model counted; 0: the tokens are reckoned from the texts.
+    `counted_rows` are those that the tokenizer of the base model counted; 0: the tokens are estimated from the
+    characters of the texts by `tokens_per_character`.
 
     An estimate, never a bill.
     """
@@ -26,6 +26,7 @@ class Estimate:
     epochs: int
     characters: int
     counted_rows: int
+    tokens_per_character: float
     tokens: int
     cost_usd: Decimal | None
     usd_per_million_tokens: Decimal | None
@@ -61,7 +62,7 @@ def of_data(
     dataset: Dataset, epochs: int, base_model: str, tuning_mode: str, batch_size: int | None = None
 ) -> Estimate:
     facts = model_facts.tuning_facts(base_model)
-    one_pass, counted_rows = tokens_of(dataset, base_model)
+    one_pass, counted_rows = tokens_of(dataset, base_model, tuning_mode)
     tokens = one_pass * epochs
     price = facts.usd_per_million_tokens if facts else None
     measured = find_pace(base_model, tuning_mode)
@@ -70,6 +71,7 @@ def of_data(
         epochs=epochs,
         characters=dataset.character_count,
         counted_rows=counted_rows,
+        tokens_per_character=tokens_per_character(base_model, tuning_mode),
         tokens=tokens,
         cost_usd=_cost(tokens, price),
         usd_per_million_tokens=price,
@@ -80,14 +82,22 @@ def of_data(
     )
 
 
-def tokens_of(dataset: Dataset, base_model: str) -> tuple[int, int]:
+def tokens_of(dataset: Dataset, base_model: str, tuning_mode: str = "") -> tuple[int, int]:
     """Of one pass, and how many rows of it were counted by the tokenizer of the base model."""
     counted = dataset.token_counts.get(base_model, {})
     if counted.get("tokens"):
         return int(counted["tokens"]), int(counted["rows"])
+    ratio = tokens_per_character(base_model, tuning_mode)
+    return round(dataset.token_estimate * ratio / model_facts.TOKENS_PER_CHARACTER), 0
+
+
+def tokens_per_character(base_model: str, tuning_mode: str) -> float:
+    """An average of Google's calculator. Without a mode, the recommended one's; a dataset's own estimate is that of
+    Gemma 3."""
     facts = model_facts.tuning_facts(base_model)
-    ratio = facts.tokens_per_character if facts else RECKONED_FOR
-    return round(dataset.token_estimate * ratio / RECKONED_FOR), 0
+    if facts is None:
+        return model_facts.TOKENS_PER_CHARACTER
+    return facts.tokens_per_character.get(tuning_mode, facts.tokens_per_character[facts.modes[0]])
 
 
 def figures(job: TuningJob) -> Figures:

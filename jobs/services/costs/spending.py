@@ -4,14 +4,15 @@ transaction and under a lock on the limits: of requests at the same moment, only
 A training counts with its estimate, and with its list price once Vertex AI has counted the tokens. A deployment counts
 with the price of its machines, at most as many as it may have, for the hours of its fixed lease and at most 24 hours;
 for 24 hours without one, also when its lease counts from the last request, which comes again and again. More machines
-count when they are asked for, and so does whatever moves the end of a fixed lease. The local Vertex AI costs nothing.
+count when they are asked for, and so does whatever moves the end of a fixed lease. What runs since an earlier day
+counts with what the ledger has for today, up to midnight. The local Vertex AI costs nothing.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -26,7 +27,7 @@ from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _, join
 
-from . import estimates, machine_prices
+from . import day_costs, estimates, machine_prices
 
 HOURS = 24
 DAY = timedelta(hours=HOURS)
@@ -42,6 +43,9 @@ class Use:
 
     usd: Decimal
     unknown: int
+
+    def plus(self, usd: Usd) -> "Use":
+        return Use(self.usd, self.unknown + 1) if usd is None else Use(self.usd + usd, self.unknown)
 
 
 @dataclass(frozen=True)
@@ -70,15 +74,18 @@ def set_limits(*, person_usd: Usd, console_usd: Usd, allows_unknown: bool) -> No
 
 def standing(user: User) -> Standing:
     today = day_of(timezone.now())
-    rows = SpendingReservation.objects.filter(day=today)
-    return Standing(limits(), _use(rows.filter(user=user)), _use(rows), settings.TIME_ZONE)
+    return Standing(limits(), _use_of_day(today, user), _use_of_day(today), settings.TIME_ZONE)
 
 
 def by_person(day: date) -> list[tuple[str, Use]]:
-    """The largest first."""
-    rows = SpendingReservation.objects.filter(day=day).values("user__username")
+    """The largest first. Without a name: of accounts that were deleted."""
+    rows = SpendingReservation.objects.filter(day=day).values("user_id")
     found = rows.annotate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None)))
-    people = [(row["user__username"], Use(row["sum"] or FREE, row["unknown"])) for row in found]
+    uses: dict[int | None, Use] = {row["user_id"]: Use(row["sum"] or FREE, row["unknown"]) for row in found}
+    for one in day_costs.list_unreserved(day):
+        uses[one.owner_id] = uses.get(one.owner_id, Use(FREE, 0)).plus(one.usd)
+    names = dict(User.objects.filter(pk__in=[pk for pk in uses if pk]).values_list("pk", "username"))
+    people = [(names.get(pk, "") if pk else "", used) for pk, used in uses.items()]
     return sorted(people, key=lambda one: (-one[1].usd, one[0]))
 
 
@@ -139,20 +146,28 @@ def _follow_job(job: TuningJob) -> None:
 
 
 def deployment_key(job_id: UUID) -> UUID:
-    """Of the deployment that comes by itself after a training."""
-    return uuid5(job_id, "deployment")
+    return SpendingReservation.deployment_key(job_id)
 
 
-def deployment_usd(machine_type: str, replicas: int, hours: int | Decimal | None) -> Usd:
-    """`hours` None: until somebody undeploys it. Without a machine type Vertex AI chooses, and the price is unknown."""
+def deployment_usd(
+    machine_type: str, replicas: int, hours: int | Decimal | None, *, region: str = "", spot: bool = False
+) -> Usd:
+    """`hours` None: until somebody undeploys it. Without a machine type Vertex AI chooses, and the price is unknown. A
+    Spot VM without a known price counts at the price on demand, which is higher."""
     if settings.VERTEX_API_ENDPOINT:
         return FREE
-    known = machine_prices.price(machine_type)
+    known = machine_prices.price(machine_type, region, spot=spot) or machine_prices.price(machine_type, region)
     return (
         None
         if known is None
         else (known.usd_per_hour * replicas * min(HOURS if hours is None else hours, HOURS)).quantize(CENT)
     )
+
+
+def model_usd(model: DeployedModel, hours: Decimal, replicas: int | None = None) -> Usd:
+    """For at most as many replicas as it may have, or for these."""
+    count = model.max_replicas if replicas is None else replicas
+    return deployment_usd(model.machine_type, count, hours, region=model.location, spot=model.spot)
 
 
 def training_usd(cost: Usd) -> Usd:
@@ -179,8 +194,8 @@ def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
         return FREE
     rows = list(endpoint.deployed_models.live())
     hours = _hours(end_of_count(endpoint, now) or now + DAY, before)
-    usd = total(*(deployment_usd(row.machine_type, row.max_replicas, hours) for row in rows))
-    day = total(*(deployment_usd(row.machine_type, row.max_replicas, HOURS) for row in rows))
+    usd = total(*(model_usd(row, hours) for row in rows))
+    day = total(*(model_usd(row, Decimal(HOURS)) for row in rows))
     return usd if usd is None or day is None else min(usd, max(FREE, day - _spending_today(rows, now)))
 
 
@@ -208,11 +223,11 @@ def day_of(now: datetime) -> date:
 def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
     if usd is None:
         return "" if found.allows_unknown else _unknown()
-    rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
-    if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
+    today = day_of(timezone.now())
+    if found.person_usd is not None and (used := _use_of_day(today, user).usd) + usd > found.person_usd:
         sentence = _("The estimate is $%(asked)s. You have used $%(used)s of your daily limit of $%(limit)s.")
         return join(sentence % _words(usd, used, found.person_usd), _remedy())
-    if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
+    if found.console_usd is not None and (used := _use_of_day(today).usd) + usd > found.console_usd:
         sentence = _(
             "The estimate is $%(asked)s. Together, everyone has used $%(used)s of the daily limit of $%(limit)s."
         )
@@ -237,6 +252,16 @@ def _remedy() -> str:
 
 def _words(asked: Decimal, used: Decimal, limit: Decimal) -> dict[str, str]:
     return {"asked": f"{asked:.2f}", "used": f"{used:.2f}", "limit": f"{limit:.2f}"}
+
+
+def _use_of_day(day: date, user: User | None = None) -> Use:
+    """What was reserved on it and what runs on it since an earlier day; of everybody without a person."""
+    rows = SpendingReservation.objects.filter(day=day)
+    use = _use(rows.filter(user=user) if user else rows)
+    for one in day_costs.list_unreserved(day):
+        if user is None or one.owner_id == user.pk:
+            use = use.plus(one.usd)
+    return use
 
 
 def _use(rows: "QuerySet[SpendingReservation]") -> Use:

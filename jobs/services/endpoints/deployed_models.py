@@ -80,7 +80,8 @@ def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec, automatic: bo
 
 def price_on(endpoint: Endpoint, machine_type: str, replicas: int) -> spending.Usd:
     """Of a model that is put beside the others now."""
-    return spending.deployment_usd(machine_type, replicas, spending.count_hours(endpoint, timezone.now()))
+    hours = spending.count_hours(endpoint, timezone.now())
+    return spending.deployment_usd(machine_type, replicas, hours, region=endpoint.location)
 
 
 def _insert(model: DeployedModel) -> None:

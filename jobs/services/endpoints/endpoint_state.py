@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
+from jobs.services.costs import ledger
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_claim
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, DeployedState, EndpointState, Phase, check
@@ -81,6 +82,7 @@ def follow_endpoint(endpoint_id: UUID, remote: RemoteEndpoint, now: datetime) ->
     for row in DeployedModel.objects.select_for_update().filter(endpoint=endpoint_id, state=DeployedState.READY):
         if found := there.get(row.deployed_model_id):
             scaling.keep(row, found)
+            ledger.follow(row, now)
         else:
             _close(row, now, _("%s was undeployed outside this console.") % row.display_name)
     hand_over(Endpoint.objects.get(pk=endpoint_id))
@@ -98,6 +100,7 @@ def _close(row: DeployedModel, now: datetime, sentence: str) -> None:
     row.lease_token = row.lease_until = row.next_check_at = row.available_replicas = row.replicas_asked_at = None
     row.operation_name = row.notice = ""
     row.save()
+    ledger.follow(row, now)
     if sentence:
         row_claim.record(row, EventLevel.INFO, sentence)
 

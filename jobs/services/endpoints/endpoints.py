@@ -157,7 +157,7 @@ def _rows(
 
 def _price(endpoint: Endpoint, model: DeployedModel) -> Decimal | None:
     hours = spending.count_hours(endpoint, timezone.now())
-    return spending.deployment_usd(model.machine_type, model.max_replicas, hours)
+    return spending.model_usd(model, hours)
 
 
 def _columns_of(endpoint: Endpoint) -> dict[str, Any]:

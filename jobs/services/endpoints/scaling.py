@@ -32,7 +32,7 @@ def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
         if (more := maximum - row.max_replicas) > 0:
-            usd = spending.deployment_usd(row.machine_type, more, spending.count_hours(endpoint, timezone.now()))
+            usd = spending.model_usd(row, spending.count_hours(endpoint, timezone.now()), more)
             spending.reserve(row.owner, row.pk, {uuid4(): usd})
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()
@@ -59,6 +59,8 @@ def keep(row: DeployedModel, model: RemoteDeployedModel) -> None:
     found = {name: value for name, value in seen.items() if getattr(row, name) != value}
     if found:
         DeployedModel.objects.filter(pk=row.pk).update(**found)
+        for name, value in found.items():
+            setattr(row, name, value)
 
 
 def differs(row: DeployedModel, model: RemoteDeployedModel) -> bool:

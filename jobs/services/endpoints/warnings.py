@@ -31,8 +31,11 @@ def _idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
     then = now - IDLE
     silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
     live = Prefetch("deployed_models", DeployedModel.objects.live())
-    for endpoint in _serving().filter(silent).prefetch_related(live):
-        price = machine_prices.usd_per_hour(endpoint.deployed_models.all())
+    found = list(_serving().filter(silent).prefetch_related(live))
+    models = [model for endpoint in found for model in endpoint.deployed_models.all()]
+    prices = machine_prices.find_prices(map(machine_prices.machine_of, models))
+    for endpoint in found:
+        price = machine_prices.total_per_hour(endpoint.deployed_models.all(), prices)
         if price == 0:
             continue
         since = max(filter(None, (endpoint.started_at, endpoint.last_request_at)))

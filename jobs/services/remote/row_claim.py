@@ -19,7 +19,7 @@ from django.db.models import F
 from jobs.errors import StoreUnavailable
 from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.models.remote import STRIKES_ALLOWED
-from jobs.services.costs import spending
+from jobs.services.costs import ledger, spending
 from jobs.services.notifications import notifications
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
 from jobs.text.deferred import gettext as _
@@ -171,6 +171,8 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         _write(row, {**seen, **freed, "next_check_at": due_at}, news=news)
         if "state" in seen or "phase" in seen:
             spending.follow(row)
+        if seen and isinstance(row, DeployedModel | TuningJob):
+            ledger.follow(row, claimed.now)
         notifications.note(row, seen, was=claimed.row, reason=outcome.reason)
         for level, message in outcome.events:
             record(row, level, message)

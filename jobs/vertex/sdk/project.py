@@ -8,12 +8,16 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.vertex.skus import SkuPage, read_page
+
 from .cloud.rest import ask
 from .translate import translate_errors
 
 RESOURCES, BILLING = "cloudresourcemanager", "cloudbilling"
 USAGE, QUOTAS = "serviceusage", "cloudquotas"
 VERTEX = "aiplatform.googleapis.com"
+PAGE_OF_SKUS = 5000  # The most that Google gives.
+SKU_SECONDS, MOST_SKU_BYTES = 60.0, 32 * 2**20
 
 
 class Project:
@@ -32,6 +36,12 @@ class Project:
     def is_enabled(self, service: str) -> bool:
         found = ask("GET", USAGE, f"v1/projects/{settings.VERTEX_PROJECT}/services/{service}")
         return bool(found.get("state") == "ENABLED")
+
+    def list_skus(self, service: str, page_token: str) -> SkuPage:
+        query = [("currencyCode", "USD"), ("pageSize", str(PAGE_OF_SKUS))]
+        query += [("pageToken", page_token)] if page_token else []
+        path = f"v1/services/{service}/skus"
+        return read_page(ask("GET", BILLING, path, query=query, seconds=SKU_SECONDS, most=MOST_SKU_BYTES))
 
     def quota(self, name: str, region: str) -> int | None:
         path = f"v1/projects/{settings.VERTEX_PROJECT}/locations/global/services/{VERTEX}/quotaInfos/{name}"

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from jobs.models import CatalogueSync, Heartbeat, ProbeResult
 from tests.support import factories
+from tests.support.ledger import ledger_entry
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -111,9 +112,9 @@ def test_there_is_no_other_section(page):
 def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_assert_num_queries, rows):
     for _ in range(rows):
         factories.job()
-        factories.ready_endpoint()
+        factories.ready_endpoint(machine_type="g2-standard-12")
     page()
-    with django_assert_num_queries(25):
+    with django_assert_num_queries(31):
         page()
 
 
@@ -127,6 +128,22 @@ def test_what_runs_costs_what_its_machines_cost(page, machines, cost):
         factories.ready_endpoint(machine_type=machine)
     factories.ready_endpoint(state="UNDEPLOYED", machine_type="g2-standard-12")
     assert page("/dashboard/counters/", **HTMX).context["hourly_cost"] == cost
+
+
+def test_what_was_spent_lately_counts_what_is_gone(page, owner, team_mate):
+    gone, other = (factories.ready_endpoint(owner=one, state="UNDEPLOYED").model for one in (owner, team_mate))
+    ledger_entry(gone, hours=2)
+    ledger_entry(gone, hours=9, started_at=timezone.now() - timedelta(days=31))
+    ledger_entry(gone, hours=24, started_at=timezone.now() - timedelta(days=30, hours=12))
+    ledger_entry(other, hours=100)
+    gone.endpoint.delete()
+    assert page("/dashboard/counters/", **HTMX).context["spent"] == "$16.11"
+
+
+@pytest.mark.parametrize(("server", "shown"), [("", "No cost"), ("http://127.0.0.1:1", "")])
+def test_what_was_spent_is_no_question_on_this_computer(page, settings, server, shown):
+    settings.VERTEX_API_ENDPOINT = server
+    assert page("/dashboard/counters/", **HTMX).context["spent"] == shown
 
 
 def test_an_empty_console_shows_the_way_to_a_chat(page):

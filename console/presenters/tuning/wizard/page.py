@@ -13,7 +13,7 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.catalogue.base_models import base_models, filter_of
-from console.presenters.components import preflight
+from console.presenters.components import preflight, price_words
 from console.presenters.components.preflight import ShownPreflight
 from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
@@ -115,10 +115,11 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
 
 def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
     planned = wizard.preview_spec
-    machine = str(form["machine_type"].value() or "")
+    price = machine_prices.price(str(form["machine_type"].value() or ""))
     return {
         **joining_context(wizard, form),
-        "price": machine_prices.price(machine),
+        "price": price,
+        "price_source": price_words.source_words(price),
         "why_not_start": wizard.why_not_start,
         "plan": wizard.plan,
         "pause": queue.find_pause(),

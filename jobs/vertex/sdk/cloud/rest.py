@@ -27,15 +27,17 @@ Query = Sequence[tuple[str, str]]
 
 def ask(
     method: str, service: str, path: str, body: Mapping[str, Any] | None = None, query: Query = (),
-    *, most: int = MOST_BYTES,
+    *, most: int = MOST_BYTES, seconds: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """`service` as in `logging`. Raises VertexError, also for an answer of more than `most` bytes."""
+    """`service` as in `logging`. Raises VertexError, also for an answer of more than `most` bytes or one that takes
+    longer than `seconds`, which are those of every read unless told."""
+    seconds = seconds or settings.VERTEX_READ_SECONDS
     base = settings.VERTEX_API_ENDPOINT or f"https://{service}.googleapis.com"
-    until = time.monotonic() + settings.VERTEX_READ_SECONDS
+    until = time.monotonic() + seconds
     with (
         translate_errors(),
         _session().request(  # type: ignore[no-untyped-call]
-            method, f"{base}/{path}", json=body, params=list(query), timeout=settings.VERTEX_READ_SECONDS,
+            method, f"{base}/{path}", json=body, params=list(query), timeout=seconds,
             allow_redirects=False, stream=True,
         ) as answer,
     ):  # fmt: skip

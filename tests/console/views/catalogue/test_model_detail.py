@@ -3,8 +3,9 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from jobs.models import Conversation, Endpoint
+from jobs.models import Conversation, Endpoint, MachinePrice
 from tests.support import factories
 from tests.support.markup import tight
 
@@ -230,9 +231,36 @@ def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
     factories.publisher_model(name="google/gemma3@gemma-3-4b-pt", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
     assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content)) == [
-        "$1.14", "Not tunable", "$2.3014",
+        "$1.14", "Not tunable", "$2.3014", "Unknown",
     ]  # fmt: skip
     assert "2026-07-08" in content
+
+
+def test_prices_of_the_region_and_of_spot_machines_are_shown(signed_in, settings):
+    settings.VERTEX_LOCATION = "europe-west4"
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD]})
+    for spot, usd in ((False, "2.5"), (True, "0.987654")):
+        MachinePrice.objects.create(
+            machine_type=CLOUD["machine_type"],
+            region="europe-west4",
+            spot=spot,
+            usd_per_hour=usd,
+            read_at=timezone.now(),
+        )
+    content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
+    cells = re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content))
+    assert cells[-2:] == ["$2.5000", "$0.9877"]
+    assert "List price in europe-west4. Google&#x27;s price catalogue, read on" in " ".join(content.split())
+    panel = signed_in.get(f"{URL}?variant=gemma-3-4b-it&action=deploy").content.decode()
+    assert "≈ $2.50 per hour while deployed · on Spot machines ≈ $0.99" in panel
+
+
+def test_the_price_of_another_region_is_not_shown(signed_in, settings):
+    settings.VERTEX_LOCATION = "europe-west4"
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD]})
+    content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
+    cells = re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content))
+    assert cells[-2:] == ["Unknown", "Unknown"]
 
 
 def test_this_computer_has_no_price_for_what_it_does_not_tune(signed_in, model, settings):

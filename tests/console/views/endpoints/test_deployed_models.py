@@ -88,9 +88,9 @@ def test_one_that_failed_today_says_why(visitor):
 def test_the_page_takes_the_same_queries_for_one_and_for_three(visitor, number, django_assert_num_queries):
     endpoint = factories.ready_endpoint()
     for _ in range(number):
-        factories.deployed_model(endpoint=endpoint)
+        factories.deployed_model(endpoint=endpoint, machine_type="g2-standard-12")
     visitor.get(url(endpoint))
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(18):
         visitor.get(url(endpoint))
 
 

@@ -1,12 +1,14 @@
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from jobs.models import EndpointReport
+from jobs.models import EndpointReport, MachinePrice
+from jobs.services.costs import ledger
 from jobs.services.endpoints.reports import reports
 from tests.support import factories
+from tests.support.ledger import ledger_entry
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
@@ -163,17 +165,17 @@ def test_a_tuned_model_leads_to_its_job(visitor):
 @pytest.mark.parametrize("rows", [1, 3])
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
-        factories.ready_endpoint()
-    with django_assert_num_queries(8):
+        factories.ready_endpoint(machine_type="g2-standard-12")
+    with django_assert_num_queries(10):
         visitor.get("/endpoints/")
 
 
 def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_num_queries):
-    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    talk = factories.conversation(endpoint=factories.ready_endpoint(machine_type="g2-standard-12"))
     for _ in range(3):
         answer(talk)
     visitor.get(url(talk.endpoint))
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(18):
         visitor.get(url(talk.endpoint))
 
 
@@ -271,6 +273,7 @@ def test_weights_without_a_chosen_machine_are_free_on_this_computer_alone(
     settings.VERTEX_API_ENDPOINT = server
     began = timezone.now() - timedelta(days=3)
     endpoint = factories.ready_endpoint(machine_type="", base_model="", artifact_uri="gs://b/w", started_at=began)
+    ledger.follow(endpoint.model, timezone.now())
     text = tight(words(visitor.get(url(endpoint))))
     assert re.findall(r"Cost per hour</dt><dd><span[^>]*>([^<]+)", text) == [hour]
     assert re.findall(r"Cost so far</dt><dd>([^<]+)", text) == so_far
@@ -282,8 +285,45 @@ def test_weights_without_a_chosen_machine_are_free_on_this_computer_alone(
 def test_what_it_has_cost_so_far_is_an_estimate(visitor):
     began = timezone.now() - timedelta(hours=10)
     over = {"state": "UNDEPLOYED", "started_at": began, "ended_at": began + timedelta(hours=2)}
-    text = words(visitor.get(url(factories.ready_endpoint(machine_type="g2-standard-12", **over))))
-    assert "Cost so far</dt><dd>$2.30<span" in tight(text)
+    endpoint = factories.ready_endpoint(machine_type="g2-standard-12", **over)
+    ledger_entry(endpoint.model, hours=2)
+    assert "Cost so far</dt><dd>$2.30<span" in tight(words(visitor.get(url(endpoint))))
+
+
+def test_what_it_has_cost_so_far_counts_models_that_left(visitor):
+    endpoint = factories.ready_endpoint(machine_type="g2-standard-12")
+    gone = factories.deployed_model(endpoint=endpoint, state="UNDEPLOYED")
+    ledger_entry(endpoint.model, hours=2)
+    ledger_entry(gone, hours=3)
+    assert "Cost so far</dt><dd>$5.75<span" in tight(words(visitor.get(url(endpoint))))
+    ledger_entry(gone, usd_per_hour=None)
+    assert "Cost so far</dt><dd>$5.75 + unknown<span" in tight(words(visitor.get(url(endpoint))))
+
+
+@pytest.mark.parametrize(
+    ("region", "read_ago", "cost", "note"),
+    [
+        ("us-central1", None, "$1.15", "List price in us-central1. Google Cloud, the price table"),
+        ("us-central1", timedelta(0), "$3.00", "price catalogue, read on"),
+        ("europe-west4", None, "Unknown", "The price of this machine in europe-west4 is unknown."),
+    ],
+)
+def test_the_page_says_where_a_price_comes_from(visitor, region, read_ago, cost, note):
+    if read_ago is not None:
+        MachinePrice.objects.create(
+            machine_type="g2-standard-12", region=region, usd_per_hour=3, read_at=timezone.now() - read_ago
+        )
+    text = words(visitor.get(url(factories.ready_endpoint(machine_type="g2-standard-12", location=region))))
+    assert re.findall(r"Cost per hour</dt><dd><span[^>]*>([^<]+)", text) == [cost]
+    assert note in text
+
+
+def test_a_price_of_long_ago_comes_with_a_warning(visitor, monkeypatch):
+    endpoint = factories.ready_endpoint(machine_type="g2-standard-12")
+    for day, warned in ((datetime(2026, 10, 6, tzinfo=UTC), 0), (datetime(2026, 10, 7, tzinfo=UTC), 1)):
+        monkeypatch.setattr(timezone, "now", lambda day=day: day)
+        text = words(visitor.get(url(endpoint)))
+        assert text.count('<span class="muted small">This price is more than 90 days old.') == warned
 
 
 @pytest.mark.parametrize(("title", "tokens", "why"), [("8K context", "8,192", True), ("", "32,768", False)])

@@ -15,6 +15,7 @@ from tests.support.factories import BASE_MODEL
 
 pytestmark = pytest.mark.django_db
 OTHER_MODEL = "google/gemma3@gemma-3-27b-it"
+LLAMA = "meta/llama3_1@llama-3.1-8b"
 HTMX = {"HX-Request": "true"}
 
 
@@ -217,6 +218,34 @@ def test_a_price_is_shown_where_one_is_paid(wizard, dataset, settings):
     wizard.fill(dataset)
     wizard.post("base-model", base_model=OTHER_MODEL)
     assert "≈ $0.00" in wizard.get("training").content.decode()
+
+
+@pytest.mark.parametrize(("mode", "ratio"), [("PEFT_ADAPTER", "0.317"), ("FULL", "0.247")])
+def test_the_estimate_says_by_which_tokens_a_character_it_is_made(wizard, dataset, settings, mode, ratio):
+    settings.VERTEX_API_ENDPOINT = ""
+    factories.publisher_model(name=LLAMA)
+    wizard.fill(dataset)
+    wizard.post("base-model", base_model=LLAMA)
+    page = wizard.get("training", dataset=str(dataset.pk), epochs="1", tuning_mode=mode)
+    sentence = (
+        f"This is an estimate: for this model and mode, Google's calculator assumes {ratio} tokens per character."
+    )
+    assert sentence in " ".join(page.content.decode().split())
+    assert page.context["estimate"].tokens == round(dataset.token_estimate * float(ratio) / 0.231)
+
+
+def test_the_last_step_says_where_the_price_of_the_machine_comes_from(wizard, dataset, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    spec = {"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "title": "x"}
+    factories.publisher_model(name=OTHER_MODEL, data={"machine_specs": [spec]})
+    wizard.fill(dataset)
+    wizard.post("base-model", base_model=OTHER_MODEL)
+    wizard.post("training", **training(dataset, epochs="1"))
+    page = " ".join(wizard.get("deployment", machine_type="g2-standard-12").content.decode().split())
+    assert "List price in us-central1. Google Cloud, the price table" in page
+    settings.VERTEX_LOCATION = "europe-west4"
+    page = " ".join(wizard.get("deployment", machine_type="g2-standard-12").content.decode().split())
+    assert ("List price in" in page, "The price of this machine is unknown." in page) == (False, True)
 
 
 def test_an_upload_in_the_step_keeps_all_that_was_typed(wizard, dataset):
@@ -447,7 +476,7 @@ def test_base_models_are_searched_and_filtered(wizard, owner):
 def test_a_price_stands_beside_each_base_model(wizard, settings):
     settings.VERTEX_API_ENDPOINT = ""
     factories.publisher_model(name=OTHER_MODEL)
-    factories.publisher_model(name="google/medgemma@medgemma-1.5-4b-it")
+    factories.publisher_model(name="qwen/qwen3-5@qwen3.5-9b")
     wizard.post("name", display_name="Ahoy bot")
     content = wizard.get("base-model").content.decode()
     assert "$6.83 per million tokens" in content

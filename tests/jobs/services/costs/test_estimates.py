@@ -35,6 +35,33 @@ def test_tokens_and_money():
     assert estimates.of_data(dataset(), 1, "unknown/model@x", "FULL").cost_usd is None
 
 
+@pytest.mark.parametrize(
+    ("model", "mode", "ratio"),
+    [
+        (BIG, "PEFT_ADAPTER", 0.231),
+        ("google/gemma4@gemma-4-31b-it", "PEFT_ADAPTER", 0.236),
+        ("meta/llama3_1@llama-3.1-8b", "PEFT_ADAPTER", 0.317),
+        ("meta/llama3_1@llama-3.1-8b", "FULL", 0.247),
+        ("meta/llama3-2@llama-3.2-1b-instruct", "FULL", 0.247),
+        ("meta/llama3-3@llama-3.3-70b-instruct", "PEFT_ADAPTER", 0.317),
+        ("qwen/qwen3@qwen3-8b", "FULL", 0.246),
+        ("qwen/qwen3@qwen3-32b", "PEFT_ADAPTER", 0.246),
+        ("google/medgemma@medgemma-1.5-4b-it", "FULL", 0.231),
+        ("meta/llama3_1@llama-3.1-8b", "", 0.317),
+        ("unknown/model@x", "FULL", 0.231),
+    ],
+)
+def test_tokens_of_a_character_are_those_of_google_s_calculator(model, mode, ratio):
+    estimate = estimates.of_data(dataset(231_000), 1, model, mode)
+    assert (estimate.tokens_per_character, estimate.tokens) == (ratio, round(1_000_000 * ratio))
+
+
+def test_medgemma_has_a_price():
+    assert estimates.of_data(dataset(231_000), 3, "google/medgemma@medgemma-1.5-4b-it", "FULL").cost_usd == Decimal(
+        "0.79"
+    )
+
+
 def test_time_is_unknown_until_a_job_has_succeeded():
     factories.job(state="FAILED", started_at=NOW, ended_at=NOW + timedelta(seconds=9))
     estimate = estimates.of_data(dataset(), 1, BASE_MODEL, "PEFT_ADAPTER")

@@ -1,11 +1,14 @@
 """What is sent to Google's services beside Vertex AI, and how their documented answers are read."""
 
+from decimal import Decimal
+
 import pytest
 
 from jobs.vertex.errors import NotAuthorised, Unavailable
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.sdk.cloud import rest
 from tests.support.misbehaving_server import answer, bad_server, error
+from tests.support.price_catalogue import line
 
 NAME = "CustomModelServingL4GPUsPerProjectPerRegion"
 # As the REST reference of Cloud Quotas shows a QuotaInfo, shortened to what is read.
@@ -49,6 +52,22 @@ def test_billing(asked, reply, expected):
     asked.behave = answer(200, reply)
     assert Gateway().project.has_billing() is expected
     assert [one.path for one in asked.requests] == ["/v1/projects/garden/billingInfo"]
+
+
+def test_a_page_of_the_price_catalogue(asked):
+    asked.behave = answer(200, {"skus": [line("Vertex AI: x in Iowa", "1.5")], "nextPageToken": "n/2="})
+    page = Gateway().project.list_skus("C7E2-9256-1C43", "")
+    assert (page.next_token, [sku.usd for sku in page.skus]) == ("n/2=", [Decimal("1.5")])
+    Gateway().project.list_skus("C7E2-9256-1C43", page.next_token)
+    first, second = (one.path for one in asked.requests)
+    assert first == "/v1/services/C7E2-9256-1C43/skus?currencyCode=USD&pageSize=5000"
+    assert second == f"{first}&pageToken=n%2F2%3D"
+
+
+def test_the_price_catalogue_with_its_api_off(asked):
+    asked.behave = error(403, "PERMISSION_DENIED", "Cloud Billing API has not been used in project 42 before.")
+    with pytest.raises(NotAuthorised):
+        Gateway().project.list_skus("C7E2-9256-1C43", "")
 
 
 @pytest.mark.parametrize(("state", "expected"), [("ENABLED", True), ("DISABLED", False)])
