@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs.vertex.found import FoundPage
 from jobs.vertex.values import (
     CatalogueModel,
     ChatChunk,
@@ -167,6 +168,12 @@ class Deployment(Protocol):
     def delete_model(self, name: str) -> str: ...
 
 
+class Inventory(Protocol):
+    def list_resources(self, kind: str, location: str, since: datetime, limit: int) -> FoundPage:
+        """What the project has of one of found.KINDS in this region, whoever made it; of jobs, those made after `since`.
+        Reads at most `limit` of them."""
+
+
 class ChatStream(Protocol):
     """Entered once. Leaving it closes the connection, which stops the generation on the server."""
 
@@ -198,5 +205,7 @@ class VertexGateway(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def deployment(self) -> Deployment: ...
+    @property
+    def inventory(self) -> Inventory: ...
     @property
     def chat(self) -> Chat: ...

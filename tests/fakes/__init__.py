@@ -29,6 +29,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
 from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
+from tests.fakes.inventory import FakeInventory
 from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
 from tests.fakes.tuning import FakeMetrics, FakeTuning
@@ -66,6 +67,7 @@ class FakeGateway:
         self.tuning = FakeTuning(self)
         self.metrics = FakeMetrics(self)
         self.deployment = FakeDeployment(self)
+        self.inventory = FakeInventory(self)
         self.chat = FakeChat(self)
 
     def creates(self, kind: str = "") -> list[str]:

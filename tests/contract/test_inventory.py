@@ -1,0 +1,73 @@
+"""What Google's own client made is found, with what this gateway made; the fake and the local server agree."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+
+from jobs.vertex.found import CUSTOM_JOB, ENDPOINT, KINDS, MODEL, TUNING_JOB
+from tests.fakes import LOCATION, PARENT
+
+LIMIT = 2000
+
+
+def listed(world, kind, limit=LIMIT):
+    since = datetime.now(UTC) - timedelta(days=90)
+    return world.gateway.inventory.list_resources(kind, LOCATION, since, limit)
+
+
+def by_name(world, kind):
+    return {found.name: found for found in listed(world, kind).resources}
+
+
+def test_an_endpoint_is_listed_with_what_is_deployed_on_it(world, served):
+    deployment = world.gateway.deployment
+    name, model = deployment.endpoint_name(served.endpoint_user_id), deployment.model_name(served.model_user_id)
+    found = by_name(world, ENDPOINT)[name]
+    assert (found.display_name, len(found.models), found.dedicated_dns) == (
+        "Tiny endpoint", 1, deployment.get_endpoint(name).dedicated_dns,
+    )  # fmt: skip
+    assert found.labels == {**found.labels, **served.labels}
+    (deployed,) = found.models
+    assert (deployed.model.partition("@")[0], deployed.share, deployed.machines.available) == (model, 100, 1)
+    assert by_name(world, MODEL)[model].name == model
+
+
+def test_a_tuning_job_is_listed_with_its_state_and_its_model(world, tuned):
+    job = next(one for one in by_name(world, TUNING_JOB).values() if one.labels == tuned[0].labels)
+    assert (job.state, bool(job.result)) == ("SUCCEEDED", True)
+
+
+def test_a_list_is_cut_and_says_so(world, tuned):
+    page = listed(world, TUNING_JOB, 0)
+    assert (page.resources, page.is_whole) == ((), False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_region_where_nothing_is(world, kind):
+    since = datetime.now(UTC)
+    page = world.gateway.inventory.list_resources(kind, "us-east5", since, LIMIT)
+    assert (page.resources, page.is_whole) == ((), True)
+
+
+def test_what_googles_sdk_makes_is_found(world, served):
+    """As *View code* does it: an endpoint, a model of the registry, a custom job."""
+    if world.servers is None:
+        pytest.skip("Google's client needs a server.")
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform_v1beta1 as api
+
+    options = {"client_options": ClientOptions(api_endpoint=settings.VERTEX_API_ENDPOINT)}
+    made = {"credentials": AnonymousCredentials(), "transport": "rest", **options}
+    key = uuid.uuid4().hex[:8]
+    endpoint = api.Endpoint(display_name=f"By hand {key}", dedicated_endpoint_enabled=True)
+    api.EndpointServiceClient(**made).create_endpoint(parent=PARENT, endpoint=endpoint, endpoint_id=f"by-hand-{key}")
+    model = api.Model(display_name=f"Mine {key}", artifact_uri=served.artifact_uri)
+    model.container_spec.image_uri = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-vllm-serve"
+    api.ModelServiceClient(**made).upload_model(request={"parent": PARENT, "model": model, "model_id": f"mine-{key}"})
+    endpoints, models = by_name(world, ENDPOINT), by_name(world, MODEL)
+    assert endpoints[f"{PARENT}/endpoints/by-hand-{key}"].models == ()
+    assert models[f"{PARENT}/models/mine-{key}"].folder == served.artifact_uri
+    assert listed(world, CUSTOM_JOB).is_whole is True
