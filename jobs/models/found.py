@@ -78,4 +78,3 @@ class InventoryLook(models.Model):
     class Meta:
         ordering = ["location", "kind"]
         constraints = [models.UniqueConstraint(fields=["kind", "location"], name="one_look_a_place")]
-

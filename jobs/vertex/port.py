@@ -170,8 +170,8 @@ class Deployment(Protocol):
 
 class Inventory(Protocol):
     def list_resources(self, kind: str, location: str, since: datetime, limit: int) -> FoundPage:
-        """What the project has of one of found.KINDS in this region, whoever made it; of jobs, those made after `since`.
-        Reads at most `limit` of them."""
+        """What the project has of one of found.KINDS in this region, whoever made it; of jobs, those made after
+        `since`. Reads at most `limit` of them."""
 
 
 class ChatStream(Protocol):

@@ -17,13 +17,20 @@ from jobs.services.chat.streaming import row as chat_row
 from tests.support import factories
 
 pytestmark = pytest.mark.threat("T16")
-FROM_THE_CLOCK = {"catalogue.sync", "endpoints.warn", "jobs.prune", "jobs.find_orphaned", "jobs.sweep", "status.probe"}
+FROM_THE_CLOCK = {
+    "catalogue.sync",
+    "endpoints.warn",
+    "jobs.prune",
+    "jobs.find_orphaned",
+    "jobs.sweep",
+    "status.probe",
+} | {"inventory.sweep"}
 OF_ONE_ROW = {
     "tuning.advance": ["job_id"], "endpoints.advance": ["endpoint_id"], "endpoints.advance_model": ["model_id"],
     "tuning.check_output": ["draft_id"], "datasets.count_tokens": ["dataset_id", "base_model", "draft_id"],
     "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
-    "datasets.work": ["work_id"], "preflight.run": ["key"],
+    "datasets.work": ["work_id"], "preflight.run": ["key"], "inventory.look": ["location"],
 }  # fmt: skip
 
 

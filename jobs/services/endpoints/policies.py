@@ -14,7 +14,7 @@ ON_IT = frozenset({DeployedState.DEPLOYING, DeployedState.READY})
 
 
 def why_not_touch(endpoint: Endpoint) -> str:
-    """What was not made here is nobody's of this console: administrators answer for it. Reads the owner of such a one."""
+    """What was not made here is nobody's of this console: administrators answer for it. Reads its owner."""
     if endpoint.made_here or endpoint.owner.is_superuser:
         return ""
     return _("This endpoint wasn't made here. Only an administrator can change it.")

@@ -91,7 +91,9 @@ def _create(user: User, found: FoundResource, now: datetime) -> Endpoint:
     return endpoint
 
 
-def _model(told: Mapping[str, Any], bases: Mapping[str, str], common: Mapping[str, Any], now: datetime) -> DeployedModel:
+def _model(
+    told: Mapping[str, Any], bases: Mapping[str, str], common: Mapping[str, Any], now: datetime
+) -> DeployedModel:
     """Where it comes from is known of a model of Model Garden only."""
     base = bases.get(ownership.key_of(told["model"]), "")
     most = max(told["count"], told["most"], 1)

@@ -2,6 +2,7 @@
 others go on."""
 
 import logging
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from django.db import transaction
 from jobs import live
 from jobs.models import FoundKind, FoundResource, InventoryLook
 from jobs.models.fields.names import CONTROL_CHARACTERS, LONGEST_NAME
+from jobs.models.remote import FARTHEST
 from jobs.services.accounts import accounts
 from jobs.services.costs import machine_prices
 from jobs.states import TUNING_TERMINAL
@@ -19,11 +21,12 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.found import Found, FoundModel, FoundPage, Machines
 
-from . import ownership
+from . import ownership, regions
 
 logger = logging.getLogger(__name__)
 
 MAX_RESOURCES = 2000
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_MODELS = 20
 # Of jobs: an older one has ended long ago.
 AGE = timedelta(days=90)
@@ -37,11 +40,13 @@ SEEN = ("resource_name", "display_name", "state", "facts", "is_running", "usd_pe
 
 
 def look(location: str, now: datetime, limit: int = MAX_RESOURCES) -> None:
-    """At every kind of resource in the region."""
+    """At every kind of resource in the region. A name of none is not asked for: it would be part of an address."""
+    if location not in regions.list_regions():
+        return
     changed = [_look_at(kind, location, now, limit) for kind in FoundKind]
     if any(changed):
         for user_id in accounts.active_user_ids():
-            live.notify(user_id, "found", "endpoints")
+            live.notify(user_id, "endpoints")
 
 
 def forget(locations: Iterable[str]) -> None:
@@ -53,7 +58,8 @@ def forget(locations: Iterable[str]) -> None:
 def _look_at(kind: FoundKind, location: str, now: datetime, limit: int) -> bool:
     """True when something is there that was not, or the other way round."""
     last = InventoryLook.objects.filter(kind=kind, location=location).first()
-    if last and now - SHORTEST_PAUSE < last.looked_at <= now:
+    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
+    if last and now - SHORTEST_PAUSE < last.looked_at <= now + FARTHEST:
         return False
     try:
         page = get_gateway().inventory.list_resources(kind, location, now - AGE, limit)
@@ -122,12 +128,13 @@ def _facts(one: Found) -> dict[str, Any]:
 
 
 def _each_once(models: Iterable[FoundModel]) -> list[FoundModel]:
-    return list({model.id: model for model in models if model.id}.values())
+    """What has no id that an address can name is left out: nothing could be done with it."""
+    return list({model.id: model for model in models if ID.fullmatch(model.id)}.values())
 
 
 def _model(model: FoundModel) -> dict[str, Any]:
     return {
-        "id": _clean(model.id, 64),
+        "id": model.id,
         "model": _clean(model.model, LONGEST_RESOURCE),
         "display_name": _clean(model.display_name, LONGEST_NAME),
         "share": _number(model.share, 100),

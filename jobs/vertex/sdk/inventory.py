@@ -1,5 +1,5 @@
-"""Lists what is in the project, whoever made it. Asks for no more than it is told to, and filters jobs by their age where
-the server takes that."""
+"""Lists what is in the project, whoever made it. Asks for no more than it is told to, and filters jobs by their age
+where the server takes that."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,6 +165,8 @@ def _state(job: Any) -> str:
 LISTS = {
     ENDPOINT: Source("endpoint_service", "list_endpoints", types.ListEndpointsRequest, _endpoint),
     MODEL: Source("model_service", "list_models", types.ListModelsRequest, _model),
-    TUNING_JOB: Source("gen_ai_tuning_service", "list_tuning_jobs", types.ListTuningJobsRequest, _tuning_job, has_filter=True),
+    TUNING_JOB: Source(
+        "gen_ai_tuning_service", "list_tuning_jobs", types.ListTuningJobsRequest, _tuning_job, has_filter=True
+    ),
     CUSTOM_JOB: Source("job_service", "list_custom_jobs", types.ListCustomJobsRequest, _custom_job, has_filter=True),
 }

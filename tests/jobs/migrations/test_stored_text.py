@@ -23,7 +23,7 @@ BEFORE = ("jobs", "0036_endpoint_without_model")
 # They came with the form of today.
 NEWER = {
     ("OutputListing", "error"), ("Takeaway", "error"), ("DatasetWork", "error"), ("TuningJob", "join_problem"),
-    ("Preflight", "lines"),
+    ("Preflight", "lines"), ("InventoryLook", "problem"),
 }  # fmt: skip
 
 CREATED = '{"sentence": "The job was created."}'

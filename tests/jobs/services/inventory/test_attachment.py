@@ -40,9 +40,19 @@ def test_an_attached_endpoint_is_one_of_this_person(fake_gateway):
     assert (endpoint.state, endpoint.phase, endpoint.made_here, endpoint.resource_name, endpoint.endpoint_user_id) == (
         "READY", "BOUND", False, NAME, "by-hand",
     )  # fmt: skip
-    assert (endpoint.dedicated_dns, endpoint.shared_address, endpoint.traffic) == ("1.example", False, {"77": 50, "78": 50})
+    assert (endpoint.dedicated_dns, endpoint.shared_address, endpoint.traffic) == (
+        "1.example",
+        False,
+        {"77": 50, "78": 50},
+    )
     rows = endpoint.deployed_models.order_by("deployed_model_id").values_list(
-        "deployed_model_id", "display_name", "publisher_model", "base_model", "machine_type", "max_replicas", "made_here"
+        "deployed_model_id",
+        "display_name",
+        "publisher_model",
+        "base_model",
+        "machine_type",
+        "max_replicas",
+        "made_here",
     )
     assert list(rows) == [
         ("77", "Model 77", GEMMA_270M, GEMMA_270M, "x", 2, False),
@@ -144,7 +154,7 @@ def test_who_is_no_administrator_any_more_changes_nothing(fake_gateway):
 
 def test_machines_that_no_column_takes_are_attached(fake_gateway):
     wild = Machines("x" * 99, "y" * 99, -1, 2**31, -5, 2**31)
-    model = FoundModel("7" * 99, "m" * 999, "", wild, None, 700)
+    model = FoundModel("7" * 64, "m" * 999, "", wild, None, 700)
     fake_gateway.inventory.add(ENDPOINT, Found(f"{PARENT}/endpoints/{'e' * 200}", "", {}, NOW, models=(model, model)))
     looks.look(LOCATION, NOW)
     endpoint = attachment.attach(factories.owner(), FoundResource.objects.get(kind=ENDPOINT))

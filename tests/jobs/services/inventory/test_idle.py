@@ -29,7 +29,10 @@ def test_own_endpoints_that_nobody_asks(fake_gateway):
     factories.endpoint(display_name="gone", state="UNDEPLOYED", started_at=LONG, **MACHINE)
     factories.ready_endpoint(display_name="free", started_at=LONG, machine_type="local-cpu")
     assert names() == ["long ago", "never"]
-    found = {one.name: (one.days(NOW), one.was_used, one.made_here, one.is_found) for one in idle.list_idle(factories.owner(), NOW)}
+    found = {
+        one.name: (one.days(NOW), one.was_used, one.made_here, one.is_found)
+        for one in idle.list_idle(factories.owner(), NOW)
+    }
     assert found == {"never": (5, False, True, False), "long ago": (5, True, True, False)}
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -23,7 +24,12 @@ def on_google(settings):
 
 def endpoint(key="by-hand", *, name="By hand", machines=L4, parent=PARENT, **values):
     model = FoundModel("77", f"{PARENT}/models/m@1", "Gemma", machines, NOW, 100)
-    chosen = {"create_time": NOW - timedelta(days=3), "models": (model,), "machines": (machines,), "dedicated_dns": "1.example"} | values
+    chosen = {
+        "create_time": NOW - timedelta(days=3),
+        "models": (model,),
+        "machines": (machines,),
+        "dedicated_dns": "1.example",
+    } | values
     return Found(f"{parent}/endpoints/{key}", name, {}, **chosen)
 
 
@@ -109,12 +115,21 @@ def test_one_kind_that_fails_stops_no_other(fake_gateway):
     fake_gateway.inventory.add(CUSTOM_JOB, Found(f"{PARENT}/customJobs/2", "C", {}, NOW, "RUNNING"))
     fake_gateway.fail("inventory.list_resources", Unavailable("Away."), times=1)
     looks.look(LOCATION, NOW)
-    assert (list(InventoryLook.objects.exclude(problem="").values_list("kind", flat=True)), shown()) == (["endpoint"], ["2"])
+    assert (list(InventoryLook.objects.exclude(problem="").values_list("kind", flat=True)), shown()) == (
+        ["endpoint"],
+        ["2"],
+    )
 
 
 def test_nobody_looks_twice_in_ten_seconds(fake_gateway):
     for seconds in (0, 5, 9, 10, 15):
         looks.look(LOCATION, NOW + timedelta(seconds=seconds))
+    assert len(fake_gateway.calls) == 2 * 4
+
+
+def test_a_clock_that_was_ahead_is_not_waited_for(fake_gateway):
+    looks.look(LOCATION, NOW + timedelta(days=1))
+    looks.look(LOCATION, NOW)
     assert len(fake_gateway.calls) == 2 * 4
 
 
@@ -132,10 +147,11 @@ def test_more_than_is_read_is_said_and_what_was_seen_lately_stays(fake_gateway):
 def test_texts_and_numbers_from_outside_are_bounded(fake_gateway):
     """Twice the same model, numbers that no column takes, control characters, and names without end."""
     wild = Machines("x" * 999, "y" * 999, -1, 2**31, -5, 2**31)
-    model = FoundModel("7" * 999, "m" * 9999, "\x00\n\x1b\ud800" + "n" * 999, wild, None, -3)
+    model = FoundModel("7" * 64, "m" * 9999, "\x00\n\x1b\ud800" + "n" * 999, wild, None, -3)
+    no_ids = [replace(model, id=text) for text in ("", "a/b", "7" * 65, "../x", "ä")]
     fake_gateway.inventory.add(
         ENDPOINT,
-        endpoint(name="a\x00b\nc" + "d" * 999, models=(model, model, *[model] * 50), folder="f" * 9999),
+        endpoint(name="a\x00b\nc" + "d" * 999, models=(model, model, *no_ids), folder="f" * 9999),
         Found(f"{PARENT}/endpoints/no-name", "", {}, NOW),
     )
     looks.look(LOCATION, NOW)
@@ -147,6 +163,12 @@ def test_texts_and_numbers_from_outside_are_bounded(fake_gateway):
         "available": 9999,
     }  # fmt: skip
     assert FoundResource.objects.get(key="no-name").display_name == "no-name"
+
+
+def test_what_is_no_region_is_not_asked_for(fake_gateway):
+    for name in ("evil.example/", "global", "europe-west9", ""):
+        looks.look(name, NOW)
+    assert (fake_gateway.calls, InventoryLook.objects.count()) == ([], 0)
 
 
 def test_regions_where_nobody_looks_any_more_are_forgotten(fake_gateway):

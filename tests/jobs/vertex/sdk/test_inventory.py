@@ -103,11 +103,18 @@ def test_a_registered_model_says_where_it_comes_from(replies):
 def test_tuning_jobs_and_custom_jobs(replies):
     job = {
         "name": f"{PARENT}/tuningJobs/1", "baseModel": "google/gemma3@gemma-3-1b-it", "state": "JOB_STATE_RUNNING",
-        "tunedModelDisplayName": "T", "outputUri": "gs://b/o", "tunedModel": {"model": f"{PARENT}/models/7@1"}, **CREATED,
+        "tunedModelDisplayName": "T", "outputUri": "gs://b/o", "tunedModel": {"model": f"{PARENT}/models/7@1"},
+        **CREATED,
     }  # fmt: skip
     pool = {"machineSpec": L4, "replicaCount": "2", "containerSpec": {"imageUri": "peft"}}
     spec = {"workerPoolSpecs": [pool], "baseOutputDirectory": {"outputUriPrefix": "gs://b/c"}}
-    custom = {"name": f"{PARENT}/customJobs/2", "displayName": "C", "state": "JOB_STATE_FAILED", "jobSpec": spec, **CREATED}
+    custom = {
+        "name": f"{PARENT}/customJobs/2",
+        "displayName": "C",
+        "state": "JOB_STATE_FAILED",
+        "jobSpec": spec,
+        **CREATED,
+    }
     replies["tuningJobs", ""], replies["customJobs", ""] = {"tuningJobs": [job]}, {"customJobs": [custom]}
     (tuning,), (other,) = listed(TUNING_JOB).resources, listed(CUSTOM_JOB).resources
     assert (tuning.state, tuning.base_model, tuning.folder, tuning.result, tuning.display_name) == (
@@ -121,7 +128,9 @@ def test_tuning_jobs_and_custom_jobs(replies):
 @pytest.mark.parametrize(("refusal", "times"), [(None, 1), (error(400, "INVALID_ARGUMENT"), 2)])
 def test_jobs_are_filtered_by_age_whether_the_server_does_it_or_not(replies, refusal, times):
     """One that ignores the filter, and one that refuses it."""
-    old, new = ({"name": f"{PARENT}/tuningJobs/{n}", "createTime": f"2026-{m}-02T00:00:00Z"} for n, m in ((1, 10), (2, 11)))
+    old, new = (
+        {"name": f"{PARENT}/tuningJobs/{n}", "createTime": f"2026-{m}-02T00:00:00Z"} for n, m in ((1, 10), (2, 11))
+    )
     replies["tuningJobs", ""] = {"tuningJobs": [new, old]}
     if refusal:
         replies["filter", ""] = refusal
