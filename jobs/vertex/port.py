@@ -116,10 +116,13 @@ class Tuning(Protocol):
 
     def get(self, name: str) -> RemoteTuningJob: ...
 
-    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+    def find(
+        self, label: str, value: str, locations: Iterable[str] = (), *, is_thorough: bool = False
+    ) -> list[RemoteTuningJob]:
         """Every job with this label in these locations, the configured one and `global`, oldest first, each job once.
 
-        Reads all pages and matches here too; raises rather than answer from a part of the list.
+        Reads all pages and matches here too; raises rather than answer from a part of the list. `is_thorough`: where
+        something may have been made a moment ago, no filter of the server is relied on.
         """
 
     def count_running(self) -> int:

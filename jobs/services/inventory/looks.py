@@ -31,7 +31,7 @@ MAX_MODELS = 20
 # Of jobs: an older one has ended long ago.
 AGE = timedelta(days=90)
 # Sooner than this nobody looks again, however often it is asked for.
-SHORTEST_PAUSE = timedelta(seconds=10)
+SHORTEST_PAUSE = timedelta(seconds=2)
 # In a region that has more than is read, what was seen lately stays.
 KEPT = timedelta(days=1)
 MOST = 9999
