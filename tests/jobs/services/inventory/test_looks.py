@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def on_google(settings):
 
 def endpoint(key="by-hand", *, name="By hand", machines=L4, parent=PARENT, **values):
     model = FoundModel("77", f"{PARENT}/models/m@1", "Gemma", machines, NOW, 100)
-    chosen = {
+    chosen: dict[str, Any] = {
         "create_time": NOW - timedelta(days=3),
         "models": (model,),
         "machines": (machines,),
