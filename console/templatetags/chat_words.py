@@ -111,8 +111,8 @@ def next_step(message: Message, endpoint: Endpoint | None) -> Step | None:
 def place(talk: Conversation, has_others: bool) -> Place:
     """Why the conversation cannot go on now. With `has_others` another endpoint can be chosen on the page itself."""
     endpoint = talk.endpoint
-    gone = DETACHED if endpoint and not endpoint.made_here else GONE
-    text, kind, label = PLACES.get(endpoint.state, gone) if endpoint else gone
+    said = PLACES.get(endpoint.state, GONE) if endpoint else GONE
+    text, kind, label = DETACHED if said is GONE and endpoint and not endpoint.made_here else said
     step = ELSEWHERE if kind == OTHER and has_others else _step(kind, label, endpoint, None)
     return Place(str(text) % {"name": endpoint.display_name if endpoint else ""}, step)
 
