@@ -1,5 +1,6 @@
 """Attaching asks Vertex AI for nothing; and nothing that was attached is taken down by itself."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -91,12 +92,25 @@ def test_undeploying_it_leaves_the_registry_alone(fake_gateway):
     endpoint.refresh_from_db()
     assert (endpoint.state, fake_gateway.deployment.endpoints[NAME].deployed_models) == ("UNDEPLOYED", ())
     assert sorted(fake_gateway.deployment.models) == [f"{PARENT}/models/m77", f"{PARENT}/models/m78"]
+    assert set(endpoint.deployed_models.values_list("model_resource_name", flat=True)) == {""}
     endpoints.request_delete(endpoint)
     Driver().rest(endpoint)
     endpoint.refresh_from_db()
     assert (endpoint.state, NAME in fake_gateway.deployment.endpoints) == ("DELETED", False)
     assert sorted(fake_gateway.deployment.models) == [f"{PARENT}/models/m77", f"{PARENT}/models/m78"]
     assert "deployment.delete_model" not in fake_gateway.calls
+
+
+def test_deleting_one_that_others_undeployed_leaves_the_registry_alone(fake_gateway):
+    endpoint = attachment.attach(factories.owner(), put_elsewhere(fake_gateway, "77"))
+    there = fake_gateway.deployment.endpoints[NAME]
+    fake_gateway.deployment.endpoints[NAME] = replace(there, deployed_models=(), traffic_split={})
+    Driver().until(endpoint, state="UNDEPLOYED")
+    endpoints.request_delete(endpoint)
+    Driver().until(endpoint, state="DELETED")
+    assert (list(fake_gateway.deployment.models), NAME in fake_gateway.deployment.endpoints) == (
+        [f"{PARENT}/models/m77"], False,
+    )  # fmt: skip
 
 
 def test_one_of_its_models_goes_and_stays_in_the_registry(fake_gateway):
