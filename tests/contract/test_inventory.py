@@ -2,14 +2,22 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
+from google.api_core.client_options import ClientOptions
+from google.cloud.aiplatform_v1beta1 import types
+from google.cloud.aiplatform_v1beta1.services.endpoint_service import EndpointServiceClient
+from google.cloud.aiplatform_v1beta1.services.job_service import JobServiceClient
+from google.cloud.aiplatform_v1beta1.services.model_service import ModelServiceClient
 
 from jobs.vertex.found import CUSTOM_JOB, ENDPOINT, KINDS, MODEL, TUNING_JOB
-from tests.fakes import LOCATION, PARENT
+from jobs.vertex.sdk import clients
+from tests.fakes import LOCATION, PARENT, TINY
 
 LIMIT = 2000
+PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
 
 
 def listed(world, kind, limit=LIMIT):
@@ -52,22 +60,34 @@ def test_a_region_where_nothing_is(world, kind):
 
 
 def test_what_googles_sdk_makes_is_found(world, served):
-    """As *View code* does it: an endpoint, a model of the registry, a custom job."""
+    """As programs do it: an endpoint, a model of the registry, a custom job that is cancelled at once."""
     if world.servers is None:
         pytest.skip("Google's client needs a server.")
-    from google.api_core.client_options import ClientOptions
-    from google.auth.credentials import AnonymousCredentials
-    from google.cloud import aiplatform_v1beta1 as api
-
-    options = {"client_options": ClientOptions(api_endpoint=settings.VERTEX_API_ENDPOINT)}
-    made = {"credentials": AnonymousCredentials(), "transport": "rest", **options}
     key = uuid.uuid4().hex[:8]
-    endpoint = api.Endpoint(display_name=f"By hand {key}", dedicated_endpoint_enabled=True)
-    api.EndpointServiceClient(**made).create_endpoint(parent=PARENT, endpoint=endpoint, endpoint_id=f"by-hand-{key}")
-    model = api.Model(display_name=f"Mine {key}", artifact_uri=served.artifact_uri)
+    options: dict[str, Any] = {
+        "client_options": ClientOptions(api_endpoint=settings.VERTEX_API_ENDPOINT),
+        "credentials": clients.anonymous(),
+        "transport": "rest",
+    }
+    endpoint = types.Endpoint(display_name=f"By hand {key}", dedicated_endpoint_enabled=True)
+    EndpointServiceClient(**options).create_endpoint(parent=PARENT, endpoint=endpoint, endpoint_id=f"by-hand-{key}")
+    model = types.Model(display_name=f"Mine {key}", artifact_uri=served.artifact_uri)
     model.container_spec.image_uri = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-vllm-serve"
-    api.ModelServiceClient(**made).upload_model(request={"parent": PARENT, "model": model, "model_id": f"mine-{key}"})
-    endpoints, models = by_name(world, ENDPOINT), by_name(world, MODEL)
-    assert endpoints[f"{PARENT}/endpoints/by-hand-{key}"].models == ()
-    assert models[f"{PARENT}/models/mine-{key}"].folder == served.artifact_uri
-    assert listed(world, CUSTOM_JOB).is_whole is True
+    ModelServiceClient(**options).upload_model(request={"parent": PARENT, "model": model, "model_id": f"mine-{key}"})
+    jobs = JobServiceClient(**options)
+    name = jobs.create_custom_job(parent=PARENT, custom_job=custom_job(f"gs://garden-local/by-hand-{key}")).name
+    jobs.cancel_custom_job(name=name)
+    assert by_name(world, ENDPOINT)[f"{PARENT}/endpoints/by-hand-{key}"].models == ()
+    assert by_name(world, MODEL)[f"{PARENT}/models/mine-{key}"].folder == served.artifact_uri
+    found = by_name(world, CUSTOM_JOB)[name]
+    assert (found.display_name, found.image, [machines.count for machines in found.machines]) == ("A script", PEFT, [1])
+
+
+def custom_job(folder):
+    args = [
+        f"--pretrained_model_name_or_path={TINY.partition('@')[2]}",
+        "--train_dataset=gs://garden-local/data/train.jsonl",
+        f"--output_dir={folder}",
+    ]
+    pool = {"container_spec": {"image_uri": PEFT, "args": args}, "replica_count": 1}
+    return {"display_name": "A script", "job_spec": {"worker_pool_specs": [pool]}}
