@@ -31,7 +31,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 logger = logging.getLogger(__name__)
 STARTED = datetime.now(UTC)
-DUE_AT_START = frozenset({"sync-catalogue", "sync-prices", "probe-status", "prune"})
+DUE_AT_START = frozenset({"sync-catalogue", "sync-prices", "probe-status", "prune", "look-at-project"})
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -40,7 +40,7 @@ NAVIGATION = (
             Item("model-garden", _("Model Garden"), "potted_plant", "m", ("/publishers/",)),
             Item("tuning-list", _("Tuning"), "model_training", "t"),
             Item("tuned-models", _("Tuned models"), "deployed_code"),
-            Item("endpoint-list", _("Endpoints"), "dns", "e"),
+            Item("endpoint-list", _("Endpoints"), "dns", "e", ("/elsewhere/",)),
         ),
     ),
     Section(

@@ -182,6 +182,7 @@ CELERY_BEAT_SCHEDULE = {
     "measure-endpoints": {"task": "endpoints.measure", "schedule": 300.0, "options": {"expires": 120}},
     "warn-of-endpoints": {"task": "endpoints.warn", "schedule": 60.0, "options": {"expires": 30}},
     "find-orphaned-jobs": {"task": "jobs.find_orphaned", "schedule": 60.0, "options": {"expires": 30}},
+    "look-at-project": {"task": "inventory.sweep", "schedule": 600.0, "options": {"expires": 300}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
     "sync-prices": {"task": "prices.sync", "schedule": 3600.0, "options": {"expires": 600}},

@@ -1,6 +1,16 @@
 from django.urls import URLPattern, path
 
-from console.views import browsing, dashboard, health, metrics, notifications, preflight, search, tuned_models
+from console.views import (
+    browsing,
+    dashboard,
+    health,
+    inventory,
+    metrics,
+    notifications,
+    preflight,
+    search,
+    tuned_models,
+)
 from console.views.accounts import accounts, reauthentication
 from console.views.catalogue import model_detail, model_garden, weights
 from console.views.chat import (
@@ -125,8 +135,16 @@ endpoint_urls = [
     path(
         "endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", deployed_models.undeploy, name="endpoint-model-undeploy"
     ),
+    path("endpoints/<uuid:pk>/detach/", endpoint_actions.detach, name="endpoint-detach"),
     path("endpoints/<uuid:pk>/fix/", endpoint_actions.fix, name="endpoint-fix"),
     path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
+]
+
+found_urls = [
+    path("elsewhere/", inventory.index, name="found-list"),
+    path("elsewhere/look/", inventory.look, name="found-look"),
+    path("elsewhere/<uuid:pk>/", inventory.detail, name="found-detail"),
+    path("elsewhere/<uuid:pk>/attach/", inventory.attach, name="found-attach"),
 ]
 
 tuned_model_urls = [
@@ -289,6 +307,7 @@ urlpatterns: list[URLPattern] = [
     *model_garden_urls,
     *tuning_urls,
     *endpoint_urls,
+    *found_urls,
     *tuned_model_urls,
     *storage_urls,
     *dataset_urls,

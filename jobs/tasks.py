@@ -25,6 +25,7 @@ from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.endpoints.reports import reports
 from .services.health import probes
+from .services.inventory import looks, regions
 from .services.notifications import deliveries, notifications
 from .services.preflight import preflight
 from .services.storage import browsing, output_files
@@ -147,6 +148,20 @@ def sync_prices() -> None:
 @task("jobs.find_orphaned")
 def find_orphaned_jobs() -> None:
     orphaned_jobs.sweep(timezone.now())
+
+
+@task("inventory.sweep")
+def look_at_project() -> None:
+    """Each region by itself: a slow or broken one does not keep the others from their turn."""
+    found = regions.list_regions()
+    looks.forget(found)
+    for location in found:
+        send(look_at_region, location=location)
+
+
+@task("inventory.look", time_limit=STEP_SECONDS)
+def look_at_region(location: str) -> None:
+    looks.look(location, timezone.now())
 
 
 @task("endpoints.warn")

@@ -40,6 +40,11 @@ GONE: tuple[str | Promise, str, str | Promise] = (
     _("The endpoint of this chat was deleted. You can continue the chat with another endpoint."),
     OTHER, _("Chat with another endpoint"),
 )  # fmt: skip
+# An endpoint that was not made here: it still exists in Vertex AI.
+DETACHED: tuple[str | Promise, str, str | Promise] = (
+    _("The endpoint %(name)s is no longer in your list. You can continue the chat with another endpoint."),
+    OTHER, _("Chat with another endpoint"),
+)  # fmt: skip
 # By the state of the endpoint: what to say, the step and its label.
 PLACES: dict[str, tuple[str | Promise, str, str | Promise]] = {
     EndpointState.DEPLOYING: (
@@ -106,7 +111,8 @@ def next_step(message: Message, endpoint: Endpoint | None) -> Step | None:
 def place(talk: Conversation, has_others: bool) -> Place:
     """Why the conversation cannot go on now. With `has_others` another endpoint can be chosen on the page itself."""
     endpoint = talk.endpoint
-    text, kind, label = PLACES.get(endpoint.state, GONE) if endpoint else GONE
+    said = PLACES.get(endpoint.state, GONE) if endpoint else GONE
+    text, kind, label = DETACHED if said is GONE and endpoint and not endpoint.made_here else said
     step = ELSEWHERE if kind == OTHER and has_others else _step(kind, label, endpoint, None)
     return Place(str(text) % {"name": endpoint.display_name if endpoint else ""}, step)
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 
 from jobs.models import LOCAL_MACHINE, DeployedModel, Endpoint
 from jobs.services.endpoints import policies
+from jobs.services.inventory import policies as inventory_policies
 from jobs.states import DeployedState
 
 register = template.Library()
@@ -37,6 +38,7 @@ ACTIONS: dict[str, Callable[[Endpoint], str]] = {
     "undeploy": policies.why_not_undeploy,
     "delete": policies.why_not_delete,
     "deploy_again": policies.why_not_deploy_again,
+    "detach": inventory_policies.why_not_detach,
     "set_lease": policies.why_not_set_lease,
     "scale": lambda endpoint: policies.why_not_scale(endpoint.model),
 }

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from console.presenters.dashboard.summary import counters, recent_endpoints, recent_jobs, setup
+from console.presenters.dashboard.summary import counters, idle_models, recent_endpoints, recent_jobs, setup
 from console.presenters.health.status_words import cards, overall
 from console.web.http import ConsoleRequest
 from jobs.models import CatalogueSync
@@ -46,6 +46,7 @@ def status(user: User) -> dict[str, Any]:
 SECTIONS: dict[str, Callable[[User], dict[str, Any]]] = {
     "setup": setup,
     "counters": counters,
+    "idle": idle_models,
     "jobs": recent_jobs,
     "endpoints": recent_endpoints,
     "status": status,

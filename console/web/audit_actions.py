@@ -55,6 +55,8 @@ ACTIONS: Mapping[str, Action] = {
     "endpoint-fix": Action("endpoint.deploy"),
     "endpoint-undeploy": Action("endpoint.undeploy", "endpoint"),
     "endpoint-delete": Action("endpoint.delete", "endpoint"),
+    "endpoint-detach": Action("endpoint.detach", "endpoint"),
+    "found-attach": Action("endpoint.attach"),
     "endpoint-replicas": Action("endpoint.scale", "endpoint"),
     "endpoint-lease": Action("endpoint.lease", "endpoint"),
     "endpoint-extend": Action("endpoint.extend", "endpoint"),
@@ -150,6 +152,7 @@ PRIVATE: Mapping[str, str] = {
     "settings-preflight": "Asks Google Cloud what is missing; changes nothing.",
     "tuning-preflight": "Asks Google Cloud what is missing; changes nothing.",
     "model-preflight": "Asks Google Cloud what is missing; changes nothing.",
+    "found-look": "Asks the worker to look; changes nothing.",
     "settings-check": "Asks the worker to look; changes nothing.",
     "model-garden-refresh": "Reads the catalogue again; changes nothing that a person made.",
 }

@@ -28,6 +28,7 @@ from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetSha
 from .dataset_work import DatasetWork, RowEdit, WorkKind, WorkState
 from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .found import FoundKind, FoundResource, InventoryLook
 from .notification import (
     WANTED_AT_FIRST,
     Bell,
@@ -97,8 +98,11 @@ __all__ = [
     "EndpointEvent",
     "EndpointReport",
     "EventLevel",
+    "FoundKind",
+    "FoundResource",
     "Heartbeat",
     "Installation",
+    "InventoryLook",
     "JobEvent",
     "LeaseKind",
     "LogSource",

@@ -25,6 +25,8 @@ class DeployedModel(PaidResource):
     """A model on an endpoint: a base model's weights (`publisher_model`) or a folder's (`artifact_uri`), on machines of
     its own.
 
+    One that was not `made_here` was on an endpoint that a person attached: where it comes from may be unknown, and its
+    entry in the registry is never deleted from here.
     `base_model` is empty for weights of unknown origin. `resource_name` is the endpoint's.
     `model_user_id` is chosen before the call, and `deployed_model_id`, too, unless it comes with its endpoint: so
     deploying twice cannot succeed. `automatic`: its tuning job asked for it.
@@ -59,7 +61,8 @@ class DeployedModel(PaidResource):
     stage = models.CharField(max_length=40, blank=True)
     # [[stage, ISO time it was first seen], …] of the deployment.
     stage_times = models.JSONField(default=list, blank=True)
-    model_user_id = models.CharField(max_length=63, unique=True)
+    made_here = models.BooleanField(default=True)
+    model_user_id = models.CharField(max_length=63)
     model_resource_name = models.CharField(max_length=512, blank=True)
     deployed_model_id = models.CharField(max_length=64, blank=True)
 
@@ -73,8 +76,10 @@ class DeployedModel(PaidResource):
         constraints = [
             models.UniqueConstraint(fields=["endpoint", "deployed_model_id"], name="one_model_a_deployed_id"),
             models.UniqueConstraint(fields=["job"], name="one_automatic_model_a_job", condition=Q(automatic=True)),
+            models.UniqueConstraint(fields=["model_user_id"], name="one_model_an_id", condition=Q(made_here=True)),
             models.CheckConstraint(
-                condition=Q(publisher_model="") ^ Q(artifact_uri=""), name="deployed_from_one_source"
+                condition=(Q(publisher_model="") ^ Q(artifact_uri="")) | Q(made_here=False, artifact_uri=""),
+                name="deployed_from_one_source",
             ),
         ]
 

@@ -54,6 +54,8 @@ class Endpoint(RemoteResource):
     The remote id is chosen before the call, so creating twice cannot succeed. `phase` says whether it exists: the
     request that makes it belongs to its first model.
     `wanted` is what the person asked for last: READY, UNDEPLOYED or DELETED; `state` follows it.
+    One that was not `made_here` exists in Vertex AI anyway; a person attached it. Nothing but a person who asks for it
+    undeploys or deletes it, and it has no lease.
     `undeploy_at` belongs to the lease that a person gave it (`lease_until` is a worker's): only a READY row has one.
     """
 
@@ -76,7 +78,9 @@ class Endpoint(RemoteResource):
     # When its lease, and not a person, undeployed it.
     lease_ended_at = models.DateTimeField(null=True, blank=True)
     last_request_at = models.DateTimeField(null=True, blank=True)
-    endpoint_user_id = models.CharField(max_length=63, unique=True)
+    made_here = models.BooleanField(default=True)
+    # The last part of its name.
+    endpoint_user_id = models.CharField(max_length=63)
     dedicated_dns = models.CharField(max_length=255, blank=True)
 
     objects = EndpointQuerySet.as_manager()
@@ -87,6 +91,13 @@ class Endpoint(RemoteResource):
             models.Index(fields=["owner", "-created_at", "-id"]),
             models.Index(fields=["next_check_at"], name="endpoint_due", condition=Q(next_check_at__isnull=False)),
             models.Index(fields=["undeploy_at"], name="endpoint_leases", condition=Q(undeploy_at__isnull=False)),
+            models.Index(fields=["endpoint_user_id"], name="endpoint_attached", condition=Q(made_here=False)),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint_user_id"], name="one_endpoint_an_id", condition=Q(made_here=True)
+            ),
+            models.CheckConstraint(condition=Q(made_here=True) | Q(undeploy_at=None), name="no_lease_on_attached"),
         ]
 
     @property

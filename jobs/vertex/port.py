@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs.vertex.found import FoundPage
 from jobs.vertex.skus import SkuPage
 from jobs.vertex.values import (
     CatalogueModel,
@@ -121,10 +122,13 @@ class Tuning(Protocol):
 
     def get(self, name: str) -> RemoteTuningJob: ...
 
-    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+    def find(
+        self, label: str, value: str, locations: Iterable[str] = (), *, is_thorough: bool = False
+    ) -> list[RemoteTuningJob]:
         """Every job with this label in these locations, the configured one and `global`, oldest first, each job once.
 
-        Reads all pages and matches here too; raises rather than answer from a part of the list.
+        Reads all pages and matches here too; raises rather than answer from a part of the list. `is_thorough`: where
+        something may have been made a moment ago, no filter of the server is relied on.
         """
 
     def count_running(self, location: str = "") -> int:
@@ -191,6 +195,12 @@ class Deployment(Protocol):
     def delete_model(self, name: str) -> str: ...
 
 
+class Inventory(Protocol):
+    def list_resources(self, kind: str, location: str, since: datetime, limit: int) -> FoundPage:
+        """What the project has of one of found.KINDS in this region, whoever made it; of jobs, those made after
+        `since`. Reads at most `limit` of them."""
+
+
 class ChatStream(Protocol):
     """Entered once. Leaving it closes the connection, which stops the generation on the server."""
 
@@ -226,5 +236,7 @@ class VertexGateway(Protocol):
     def monitoring(self) -> Monitoring: ...
     @property
     def deployment(self) -> Deployment: ...
+    @property
+    def inventory(self) -> Inventory: ...
     @property
     def chat(self) -> Chat: ...

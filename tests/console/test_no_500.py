@@ -35,7 +35,7 @@ QUERY = [
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
+    "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail", "found-list",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
     "dataset-versions", "dataset-edits", "dataset-duplicates", "dataset-row-edit",
     "settings", "settings-connection", "storage-browse", "storage-choose",
@@ -102,6 +102,7 @@ def things():
         "tuning": job.pk,
         "tuned": job.pk,
         "endpoint": factories.ready_endpoint(job=job, artifact_uri="gs://bucket/final").pk,
+        "found": factories.found_resource().pk,
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
         "answer": answer.pk,

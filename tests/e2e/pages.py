@@ -68,6 +68,8 @@ PAGES = (
     Shown("endpoints", "/endpoints/", empty="/endpoints/", more=("/endpoints/?q=zzz",)),
     Shown("endpoint", ENDPOINT % "ready", ENDPOINT % "undeployed", ENDPOINT % "deploying", ENDPOINT % "failed"),
     Shown("endpoint-add-model", ENDPOINT % "ready" + "models/add/"),
+    Shown("found", "/elsewhere/", empty="/elsewhere/", more=("/elsewhere/?kind=custom-jobs", "/elsewhere/?q=zzz")),
+    Shown("found-endpoint", "/elsewhere/{found-endpoint}/", more=("/elsewhere/{found-model}/",)),
     Shown("browse", "/storage/browse/?into=defaults", more=("/storage/browse/?into=weights&uri=gs://nowhere-at-all",)),
     Shown("datasets", "/datasets/", empty="/datasets/", more=("/datasets/?q=zzz",)),
     Shown("dataset", DATASET % "questions", waiting=DATASET % "table", failed=DATASET % "problems"),

@@ -24,6 +24,7 @@ from jobs.models import (  # noqa: E402
     Dataset,
     Endpoint,
     EndpointReport,
+    InventoryLook,
     Metric,
     OutputListing,
     Role,
@@ -39,6 +40,7 @@ from jobs.text import markdown  # noqa: E402
 from tests.support import factories  # noqa: E402
 
 NOW = timezone.now()
+QUIET = "europe-west4"
 CHECKPOINTS = [{"checkpoint_id": str(number), "epoch": number, "step": 140 * number} for number in (1, 2, 3)]
 
 
@@ -88,8 +90,29 @@ def main() -> None:
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data), "sweep": sweep}
     takeaways(jobs[1])
+    others |= elsewhere()
     others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
+
+
+def elsewhere() -> dict[str, Model]:
+    """One of each kind that was not made here, and a region that cannot be read. Nobody is to look there while a
+    test runs: what a look does not find, it forgets."""
+    ago = NOW - timedelta(days=9)
+    told: dict[str, dict[str, Any]] = {
+        "endpoint": {"display_name": "Made by a notebook", "usd_per_hour": 1},
+        "model": {"display_name": "Uploaded by hand", "is_running": False, "facts": {"folder": "gs://team/model"}},
+        "tuning_job": {"display_name": "Tuned by the SDK", "state": "SUCCEEDED", "is_running": False, "facts": {}},
+        "custom_job": {"display_name": "A script", "state": "RUNNING"},
+    }
+    problem = "The service account may not list endpoints here."
+    for kind in told:
+        said = problem if kind == "endpoint" else ""
+        InventoryLook.objects.create(kind=kind, location=QUIET, looked_at=NOW + FARTHEST, problem=said)
+    return {
+        f"found-{kind}": factories.found_resource(kind=kind, location=QUIET, created_at=ago, **values)
+        for kind, values in told.items()
+    }
 
 
 def takeaways(job: TuningJob) -> None:

@@ -29,6 +29,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
 from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
+from tests.fakes.inventory import FakeInventory
 from tests.fakes.observability import FakeLogs, FakeMonitoring
 from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
@@ -69,6 +70,7 @@ class FakeGateway:
         self.logs = FakeLogs(self)
         self.monitoring = FakeMonitoring(self)
         self.deployment = FakeDeployment(self)
+        self.inventory = FakeInventory(self)
         self.chat = FakeChat(self)
 
     def creates(self, kind: str = "") -> list[str]:

@@ -42,7 +42,9 @@ class FakeTuning(Part):
         return self.jobs[name]
 
     @remote
-    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+    def find(
+        self, label: str, value: str, locations: Iterable[str] = (), *, is_thorough: bool = False
+    ) -> list[RemoteTuningJob]:
         looked = {LOCATION, "global", *locations}
         shown = [job for job in self.jobs.values() if not self._hidden[job.name] and job.name.split("/")[3] in looked]
         self._hidden = Counter({name: looks - 1 for name, looks in self._hidden.items() if looks > 1})

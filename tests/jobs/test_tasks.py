@@ -9,7 +9,7 @@ from django.conf import settings as project
 from django.db import connection
 
 from jobs import tasks
-from jobs.models import Delivery, Heartbeat, ProbeResult, TuningJob
+from jobs.models import Delivery, Heartbeat, InventoryLook, ProbeResult, TuningJob
 from jobs.services.chat import conversations
 from tests.support import factories
 
@@ -32,9 +32,20 @@ def test_the_names_are_the_agreed_ones():
 def test_the_beat_knows_only_tasks_that_exist():
     known = {
         "jobs.sweep", "jobs.find_orphaned", "jobs.prune", "catalogue.sync", "prices.sync", "status.probe",
-        "endpoints.warn", "endpoints.measure",
+        "endpoints.warn", "endpoints.measure", "inventory.sweep",
     }  # fmt: skip
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
+
+
+def test_each_region_is_looked_at_by_itself(sent, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    factories.found_resource(location="us-west1")
+    InventoryLook.objects.create(kind="model", location="us-west4", looked_at=factories.NOW)
+    tasks.look_at_project()
+    assert [values for _name, values in sent()] == [{"location": "us-central1"}, {"location": "us-west1"}]
+    assert InventoryLook.objects.count() == 0
+    tasks.look_at_region("us-central1")
+    assert set(InventoryLook.objects.values_list("location", flat=True)) == {"us-central1"}
 
 
 def test_an_answer_is_acknowledged_before_it_is_produced():

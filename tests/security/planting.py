@@ -24,7 +24,9 @@ from jobs.models import (
     Delivery,
     EndpointEvent,
     EndpointReport,
+    FoundKind,
     Heartbeat,
+    InventoryLook,
     JobEvent,
     MachinePrice,
     Metric,
@@ -110,6 +112,17 @@ PUBLISHED = {
     "machine_specs": [{"machine_type": "x", "accelerator_type": "x", "accelerator_count": 1, "title": "x"}],
     "modalities": ["x"], "documents": {"use_cases": "x", "documentation": "x", "pricing": "x", "x": "x"},
 }  # fmt: skip
+DEPLOYED_ELSEWHERE = {
+    "id": "x", "model": "x", "display_name": "x", "share": 100, "created_at": "", "machine_type": "x",
+    "accelerator_type": "x", "accelerator_count": 1, "count": 1, "most": 1, "available": 1,
+}  # fmt: skip
+FOUND_ELSEWHERE = {
+    "display_name": "x", "state": "x", "created_at": NOW() - timedelta(days=9), "usd_per_hour": None,
+    "facts": {
+        "base_model": "x", "folder": "x", "image": "x", "result": "x", "dedicated_dns": "x",
+        "models": [DEPLOYED_ELSEWHERE], "machines": [DEPLOYED_ELSEWHERE],
+    },
+}  # fmt: skip
 STATS = {"tuningDatasetExampleCount": "x", "userInputTokenDistribution": {"min": "x", "buckets": [{"count": "x"}]}}
 CHECKPOINTS = [{"checkpoint_id": "x", "epoch": 1, "step": 2, "endpoint": "x"}]
 CHECKED = {"checked_at": "2026-11-24T12:00:00+00:00", "is_empty": None}
@@ -149,6 +162,9 @@ def grow() -> dict[str, Any]:
     failed = factories.endpoint(state="FAILED", phase="CLOSED", **wrong, **DEPLOYED)
     other = factories.deployed_model(endpoint=endpoint, **DEPLOYED)
     factories.deployed_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
+    found = [factories.found_resource(kind=kind, **FOUND_ELSEWHERE) for kind in FoundKind]
+    factories.endpoint(state="READY", phase="BOUND", made_here=False, traffic={"1": 100}, **DEPLOYED)
+    InventoryLook.objects.create(kind="endpoint", location="x", looked_at=NOW(), problem="x")
     EndpointEvent.objects.create(endpoint=endpoint, message="x", level="ERROR")
     at = {"asked_at": NOW(), "read_at": NOW(), "told_at": NOW()}
     EndpointReport.objects.create(endpoint=endpoint, kind="log", data=["x"], error="x", **at)
@@ -187,7 +203,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
-        "takeaway": takeaway.pk, "added": added.pk, "sweep": sweep.pk,
+        "takeaway": takeaway.pk, "found": found[0].pk, "added": added.pk, "sweep": sweep.pk,
         **kept_for_operators(),
     }  # fmt: skip
 

@@ -265,6 +265,8 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "endpoint-fix": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk], {"fix": "again"}),
     "endpoint-undeploy": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
     "endpoint-delete": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
+    "endpoint-detach": lambda: on(factories.ready_endpoint(made_here=False)),
+    "found-attach": lambda: Walk([factories.found_resource().pk]),
     "endpoint-replicas": lambda: on(factories.ready_endpoint(), minimum="1", maximum="2"),
     "endpoint-lease": lambda: on(factories.ready_endpoint(), kind="FIXED", hours="2"),
     "endpoint-extend": lambda: on(
@@ -372,6 +374,7 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "dataset-duplicates": lambda: on(factories.dataset(), similarity="0"),
     "dataset-changes": lambda: on(second_version()),
     "tuning-output-check": lambda: on(factories.draft(), output_uri="gs://garden-local/ahoy"),
+    "found-look": Walk,
     "settings-check": Walk,
     "settings-preflight": Walk,
     "model-preflight": lambda: Walk(data={"model": factories.publisher_model().name}),

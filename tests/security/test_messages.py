@@ -19,7 +19,7 @@ from tests.support import factories
 pytestmark = pytest.mark.threat("T16")
 FROM_THE_CLOCK = {
     "catalogue.sync", "endpoints.measure", "endpoints.warn", "jobs.prune", "jobs.find_orphaned", "jobs.sweep",
-    "status.probe",
+    "status.probe", "inventory.sweep", "prices.sync",
 }  # fmt: skip
 OF_ONE_ROW = {
     "tuning.advance": ["job_id"], "endpoints.advance": ["endpoint_id"], "endpoints.advance_model": ["model_id"],
@@ -27,6 +27,7 @@ OF_ONE_ROW = {
     "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
     "datasets.work": ["work_id"], "preflight.run": ["key"], "endpoints.report": ["endpoint_id", "kind"],
+    "inventory.look": ["location"],
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,8 @@ from jobs.models import (
     DatasetFormat,
     DeployedModel,
     Endpoint,
+    FoundKind,
+    FoundResource,
     Message,
     Notification,
     NotificationChoice,
@@ -171,6 +174,7 @@ MOVING = ("next_check_at", "operation_name", "notice", "lease_token", "lease_unt
 OF_MODEL = frozenset(field.name for field in DeployedModel._meta.get_fields()) | {"job_id", "model_display_name"}
 OF_BOTH = (
     "owner", "location", "request_hash", "resource_name", "error_code", "error_message", "created_at", "started_at",
+    "made_here",
     "ended_at",
 )  # fmt: skip
 STATES_OF_MODEL = {
@@ -259,6 +263,30 @@ def deployed_model(*, endpoint: Endpoint, **values: Any) -> DeployedModel:
         "next_check_at": None,
     }
     return DeployedModel.objects.create(endpoint=endpoint, **defaults | values)
+
+
+def found_resource(**values: Any) -> FoundResource:
+    """An endpoint with a model on it that was not made here, and that costs."""
+    kind, location = values.get("kind", FoundKind.ENDPOINT), values.get("location", "us-central1")
+    number = FoundResource.objects.count() + 1
+    model = {
+        "id": "77", "model": f"projects/garden-local/locations/{location}/models/{number}", "display_name": "A model",
+        "share": 100, "created_at": "", "machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4",
+        "accelerator_count": 1, "count": 1, "most": 1, "available": 1,
+    }  # fmt: skip
+    defaults = {
+        "kind": kind,
+        "location": location,
+        "key": f"found-{number}",
+        "resource_name": f"projects/garden-local/locations/{location}/endpoints/found-{number}",
+        "display_name": "Made elsewhere",
+        "facts": {"models": [model], "machines": [model], "dedicated_dns": "1.example"},
+        "is_running": True,
+        "usd_per_hour": Decimal("1.0"),
+        "created_at": NOW,
+        "seen_at": NOW,
+    }
+    return FoundResource.objects.create(**defaults | values)
 
 
 def conversation(**values: Any) -> Conversation:

@@ -39,10 +39,10 @@ NOT_FOR_CHATS = [
         for name in (
             "accepts_licence", "artifact_uri", "attempt", "automatic", "available_replicas", "created_at",
             "deployed_model_id", "display_name", "empty_looks", "ended_at", "error_code", "error_message", "job_id",
-            "lease_token", "lease_until", "licence_sent_at", "location", "max_replicas", "model_resource_name",
-            "model_user_id", "next_check_at", "notice", "operation_name", "owner_id", "phase", "replicas_asked_at",
-            "replicas_sent_at", "request_hash", "resource_name", "share", "split_after", "spot", "stage",
-            "stage_times", "started_at", "state", "strikes", "submit_started_at", "updated_at",
+            "lease_token", "lease_until", "licence_sent_at", "location", "made_here", "max_replicas",
+            "model_resource_name", "model_user_id", "next_check_at", "notice", "operation_name", "owner_id", "phase",
+            "replicas_asked_at", "replicas_sent_at", "request_hash", "resource_name", "share", "split_after", "spot",
+            "stage", "stage_times", "started_at", "state", "strikes", "submit_started_at", "updated_at",
         )
     ),
 ]  # fmt: skip

@@ -19,9 +19,11 @@ from console.presenters.tuning.queue import queue_for
 from jobs.models import Endpoint, StatusGroup, TuningJob
 from jobs.services.costs import ledger
 from jobs.services.costs.ledger import Spent
+from jobs.services.inventory import idle
 
 RECENT = 5
 RECENT_COSTS = timedelta(days=30)
+IDLE_SHOWN = 5
 
 
 def counters(user: User) -> dict[str, Any]:
@@ -59,6 +61,18 @@ def recent_jobs(user: User) -> dict[str, Any]:
 
 def recent_endpoints(user: User) -> dict[str, Any]:
     return {"endpoints": describe_endpoints(Endpoint.objects.visible_to(user).not_deleted().with_model()[:RECENT])}
+
+
+def idle_models(user: User) -> dict[str, Any]:
+    """The dearest of those that cost and that nobody uses."""
+    now = timezone.now()
+    found = idle.list_idle(user, now)
+    shown = [(one, one.days(now), _price(one.usd_per_hour)) for one in found[:IDLE_SHOWN]]
+    return {"idle": shown, "idle_more": max(len(found) - IDLE_SHOWN, 0)}
+
+
+def _price(usd: Decimal | None) -> str | Promise:
+    return _("unknown price") if usd is None else _("%(price)s an hour") % {"price": money(usd)}
 
 
 def setup(user: User) -> dict[str, Any]:

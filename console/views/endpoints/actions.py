@@ -23,6 +23,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
 from jobs.services.diagnosis import endpoint_fixes, model_fixes
 from jobs.services.endpoints import endpoints, lifetime, policies, scaling, usage
+from jobs.services.inventory import attachment, policies as inventory_policies
 
 from .endpoints import one_of, visible_endpoint
 
@@ -94,6 +95,27 @@ def start_delete(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_delete(endpoint)
     tasks.enqueue_endpoint(endpoint)
     messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
+    return hx_redirect(request, "endpoint-list")
+
+
+@asks
+def detach(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    refuse_to_ask(request, inventory_policies.why_not_detach(endpoint))
+    text = _(
+        "The endpoint leaves your list of endpoints. In Vertex AI nothing changes: it keeps answering and keeps "
+        "costing what it costs. You can still read its chats, and attach it again."
+    )
+    title = _("Remove %(name)s from your list?") % {"name": endpoint.display_name}
+    question = Question(_("Remove from list"), title, text, _("Remove from list"))
+    return handle_form(
+        request, endpoint, question, ConfirmForm(post_data(request), name=""), lambda: start_detach(request, endpoint)
+    )
+
+
+def start_detach(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
+    attachment.detach(endpoint)
+    messages.info(request, _("%(name)s is no longer in your list.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-list")
 
 

@@ -45,7 +45,7 @@ def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
 
 
 def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
-    endpoint: Endpoint = get_object_or_404(rows.select_related("main_model__job"), pk=pk)
+    endpoint: Endpoint = get_object_or_404(rows.select_related("main_model__job", "owner"), pk=pk)
     return endpoint
 
 
@@ -53,7 +53,7 @@ def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
 def index(request: ConsoleRequest) -> HttpResponse:
     mine = Endpoint.objects.visible_to(request.user).not_deleted()
     chosen, text = request.GET.get("state", ""), words_of(request.GET)
-    found = in_state(matching(mine, text), chosen).select_related("main_model__job")
+    found = in_state(matching(mine, text), chosen).select_related("main_model__job", "owner")
     page = paginate(found, request.GET, HEADS)
     context = {
         "chosen": chosen if chosen in FILTERS else "",

@@ -22,6 +22,8 @@ ANSWERS_AT_ONCE = 16
 def why_not_ask(endpoint: Endpoint | None) -> str:
     """By its state; whether its time is up, and the request itself, are for whoever locks it."""
     if endpoint is None or endpoint.state == EndpointState.DELETED:
+        if endpoint and not endpoint.made_here:
+            return _("The endpoint of this conversation is no longer in your list. Start a new chat with another one.")
         return _("The endpoint of this conversation was deleted. Start a new chat with another one.")
     if endpoint.state == EndpointState.READY:
         return ""

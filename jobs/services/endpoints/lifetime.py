@@ -122,7 +122,7 @@ def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:
 
 
 def due(now: datetime) -> list[UUID]:
-    over = Endpoint.objects.ready().filter(undeploy_at__lte=now, wanted=EndpointState.READY)
+    over = Endpoint.objects.ready().filter(undeploy_at__lte=now, wanted=EndpointState.READY, made_here=True)
     return list(over.order_by("undeploy_at").values_list("pk", flat=True)[:BATCH])
 
 
@@ -144,7 +144,7 @@ def answers(endpoint: Endpoint) -> int:
 
 
 def _is_over(row: Endpoint, now: datetime) -> bool:
-    serving = row.state == row.wanted == EndpointState.READY
+    serving = row.made_here and row.state == row.wanted == EndpointState.READY
     return serving and row.undeploy_at is not None and row.undeploy_at <= now
 
 

@@ -224,7 +224,8 @@ def settle_undeployed(claimed: Claim[DeployedModel], remote: RemoteEndpoint | No
     events = [(EventLevel.INFO, _("%s was undeployed.") % row.display_name), *_forget_model(row)] if stays else []
     changes = {
         "state": DeployedState.UNDEPLOYED, "phase": Phase.CLOSED, "operation_name": "", "ended_at": claimed.now,
-        "available_replicas": None, "notice": "", "model_resource_name": "" if stays else _model_name(row),
+        "available_replicas": None, "notice": "",
+        "model_resource_name": "" if stays or not row.made_here else _model_name(row),
     }  # fmt: skip
     also = partial(endpoint_state.follow_model, row.pk, claimed.now, remote)
     return Outcome(None, changes, events, also=also)
@@ -254,7 +255,9 @@ def _fail(claimed: Claim[DeployedModel], code: str, reason: str) -> Outcome:
 
 
 def _forget_model(row: DeployedModel) -> list[Event]:
-    """Takes it out of the registry. One that cannot be deleted costs nothing to keep."""
+    """Takes it out of the registry, if it was put there by us. One that cannot be deleted costs nothing to keep."""
+    if not row.made_here:
+        return []
     try:
         get_gateway().deployment.delete_model(_model_name(row))
     except NotFound:

@@ -14,24 +14,37 @@ OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
 ON_IT = frozenset({DeployedState.DEPLOYING, DeployedState.READY})
 
 
+def why_not_touch(endpoint: Endpoint) -> str:
+    """What was not made here is nobody's of this console: administrators answer for it. Reads its owner."""
+    if endpoint.made_here or endpoint.owner.is_superuser:
+        return ""
+    return _("This endpoint wasn't made here. Only an administrator can change it.")
+
+
 def why_not_undeploy(endpoint: Endpoint) -> str:
     if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
         return _("The model is already undeployed or being undeployed.")
     if endpoint.state not in SERVING:
         return _("Nothing is deployed on this endpoint. Delete it if you do not need it.")
-    return ""
+    return why_not_touch(endpoint)
 
 
 def why_not_delete(endpoint: Endpoint) -> str:
     is_going = endpoint.state in ENDED or endpoint.wanted == EndpointState.DELETED
-    return _("The endpoint is being deleted.") if is_going and endpoint.state != EndpointState.FAILED else ""
+    if is_going and endpoint.state != EndpointState.FAILED:
+        return _("The endpoint is being deleted.")
+    return why_not_touch(endpoint)
 
 
 def why_not_deploy_again(endpoint: Endpoint) -> str:
+    if not endpoint.made_here:
+        return _("This endpoint wasn't made here, so the console doesn't know how. Deploy its model from Model Garden.")
     return "" if endpoint.state in OVER else _("The model is already deployed here or being deployed.")
 
 
 def why_not_set_lease(endpoint: Endpoint) -> str:
+    if not endpoint.made_here:
+        return _("This endpoint wasn't made here, so only a person undeploys it. A time limit never does.")
     if endpoint.state not in SERVING:
         return _("Nothing is deployed on this endpoint, so there is nothing to undeploy later.")
     return ""
@@ -48,7 +61,7 @@ def why_not_scale(model: DeployedModel) -> str:
     """Reads its endpoint."""
     if model.endpoint.state not in SERVING or model.state not in ON_IT:
         return _("Nothing is deployed on this endpoint, so it has no replicas.")
-    return ""
+    return why_not_touch(model.endpoint)
 
 
 def why_not_change_models(endpoint: Endpoint) -> str:
@@ -57,7 +70,7 @@ def why_not_change_models(endpoint: Endpoint) -> str:
         return _("The endpoint is not ready.")
     if endpoint.deployed_models.transient().exists():
         return _("A model is being deployed or undeployed here. Wait until it's done.")
-    return ""
+    return why_not_touch(endpoint)
 
 
 def why_not_add_model(endpoint: Endpoint) -> str:
@@ -81,7 +94,9 @@ def why_not_join(endpoint: Endpoint, region: str = "") -> str:
     if regions.has_choice() and region not in ("", *regions.NO_REGIONS, endpoint.location):
         words = {"there": endpoint.location, "here": region}
         return _("The endpoint is in %(there)s, and the model is tuned in %(here)s.") % words
-    return _("An endpoint can have at most %d models.") % MAX_MODELS if len(endpoint.traffic) >= MAX_MODELS else ""
+    if len(endpoint.traffic) >= MAX_MODELS:
+        return _("An endpoint can have at most %d models.") % MAX_MODELS
+    return why_not_touch(endpoint)
 
 
 def is_busy(endpoint: Endpoint) -> bool:
@@ -96,7 +111,7 @@ def why_not_undeploy_model(model: DeployedModel) -> str:
     stands for the endpoint then."""
     endpoint = model.endpoint
     if model.state == DeployedState.DEPLOYING:
-        return "" if endpoint.state == EndpointState.READY else _("The endpoint is not ready.")
+        return why_not_touch(endpoint) if endpoint.state == EndpointState.READY else _("The endpoint is not ready.")
     if reason := why_not_change_models(endpoint):
         return reason
     if set(endpoint.traffic) <= {model.deployed_model_id}:

@@ -79,9 +79,9 @@ def _begin(claimed: Claim[Endpoint], operation: str) -> Outcome:
 
 
 def _delete_models(claimed: Claim[Endpoint]) -> Outcome:
-    """Those still in the registry. One that cannot be deleted costs nothing to keep; it does not keep the endpoint from
-    being deleted."""
-    left = claimed.row.deployed_models.exclude(model_resource_name="").first()
+    """Those of ours that are still in the registry. One that cannot be deleted costs nothing to keep; it does not keep
+    the endpoint from being deleted."""
+    left = claimed.row.deployed_models.filter(made_here=True).exclude(model_resource_name="").first()
     if left is None:
         return settle_deleted(claimed, claimed.row.notice)
     deployment, also = get_gateway().deployment, partial(_forget, left)

@@ -165,7 +165,8 @@ class JobCreation:
         self.window = timedelta(seconds=settings.VERTEX_AMBIGUOUS_SECONDS)
 
     def look(self) -> Binding | None:
-        found = get_gateway().tuning.find("app-key", str(self.job.pk), [self.job.location])
+        is_thorough = self.job.phase not in UNSENT
+        found = get_gateway().tuning.find("app-key", str(self.job.pk), [self.job.location], is_thorough=is_thorough)
         if not found:
             return None
         ours = [remote for remote in found if is_ours(self.job, remote.labels)]

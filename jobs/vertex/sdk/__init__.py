@@ -55,6 +55,10 @@ class Gateway:
         return cast(port.Deployment, _part("deployment", "Deployment"))
 
     @cached_property
+    def inventory(self) -> port.Inventory:
+        return cast(port.Inventory, _part("inventory", "Inventory"))
+
+    @cached_property
     def chat(self) -> port.Chat:
         return cast(port.Chat, _part("chat", "Chat", "chat.answers"))
 

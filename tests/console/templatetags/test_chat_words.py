@@ -294,3 +294,11 @@ def test_a_chat_whose_endpoint_is_gone_can_go_on_elsewhere(visitor):
     Endpoint.objects.all().delete()
     text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
     assert 'href="/studio/chat/">Chat with another endpoint</a>' in text
+
+
+def test_a_chat_whose_endpoint_left_the_list_says_so(visitor):
+    """It was not deleted."""
+    talk = answered().conversation
+    Endpoint.objects.update(state="DELETED", made_here=False)
+    text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
+    assert ("is no longer in your list. You can continue the chat" in text, "was deleted" in text) == (True, False)

@@ -114,7 +114,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint(machine_type="g2-standard-12")
     page()
-    with django_assert_num_queries(31):
+    with django_assert_num_queries(34):
         page()
 
 
@@ -171,3 +171,21 @@ def test_a_job_shows_its_loss_and_an_endpoint_its_cost(page):
     factories.ready_endpoint(machine_type="g2-standard-12")
     text = words(page())
     assert ("<polyline" in text, "1.000" in text, "$1.15" in text) == (True, True, True)
+
+
+def test_idle_models_that_cost_are_shown_with_what_was_not_made_here(page, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    long_ago = timezone.now() - timedelta(days=9, hours=1)
+    factories.ready_endpoint(display_name="Own", started_at=long_ago, machine_type="g2-standard-12")
+    factories.found_resource(display_name="Theirs", created_at=long_ago, usd_per_hour=None)
+    for number in range(5):
+        factories.found_resource(display_name=f"Dear {number}", created_at=long_ago, usd_per_hour=90 + number)
+    text = words(page("/dashboard/idle/", **HTMX))
+    assert re.findall(r">(Own|Theirs|Dear \d)</a>", text) == ["Theirs", *(f"Dear {number}" for number in (4, 3, 2, 1))]
+    assert (text.count("Not made here"), "$94.00 an hour" in text, "and 2 more" in text) == (5, True, True)
+    assert "no requests from this console since it was deployed 9 days ago" in text
+
+
+def test_a_console_without_idle_models_shows_no_such_card(page):
+    factories.ready_endpoint(started_at=timezone.now() - timedelta(days=9), machine_type="local-cpu")
+    assert "Idle models" not in words(page())

@@ -84,6 +84,8 @@ def test_only_a_ready_endpoint_can_be_asked(owner):
     rows = {state: factories.ready_endpoint(owner=owner, state=state) for state in EndpointState}
     assert {state for state, row in rows.items() if not policies.why_not_ask(row)} == {"READY"}
     assert policies.why_not_ask(None) != ""
+    gone = factories.ready_endpoint(owner=owner, state="DELETED", made_here=False)
+    assert policies.why_not_ask(gone).startswith("The endpoint of this conversation is no longer in your list.")
 
 
 def why_not(action, turn):

@@ -1,6 +1,7 @@
 """`tuning.find` decides whether a paid job is created, so it never answers from a part of the list."""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -100,3 +101,82 @@ def test_an_unknown_state_is_shown_as_sent(settings):
     with bad_server(answer(200, body)) as server:
         settings.VERTEX_API_ENDPOINT = server.address
         assert Gateway().tuning.get("projects/1/locations/us-central1/tuningJobs/1").state == "99"
+
+
+def requests_of(gateway, server, **options):
+    """Which places were asked with a filter, and which without."""
+    before = len(server.requests)
+    found = gateway.tuning.find("app-key", "k", **options)
+    asked = [request.path.partition("?") for request in server.requests[before:]]
+    return len(found), [(path.split("/")[5], "filter" in query) for path, _mark, query in asked]
+
+
+@dataclass
+class Replies:
+    """To a filter, and to a list without one: jobs, or a behaviour."""
+
+    filtered: Any = field(default_factory=list)
+    all: Any = field(default_factory=list)
+
+
+@pytest.fixture
+def filtering(settings):
+    """A server with its replies. A filter that was never seen to find anything proves nothing by finding nothing."""
+    replies = Replies()
+    with bad_server(lambda connection: behave(connection)) as server:
+
+        def behave(connection):
+            reply = replies.filtered if "filter" in server.requests[-1].path else replies.all
+            (reply if callable(reply) else answer(200, {"tuningJobs": reply}))(connection)
+
+        settings.VERTEX_API_ENDPOINT = server.address
+        yield server, replies
+
+
+def test_a_filter_that_finds_is_trusted_from_then_on_in_that_place(filtering):
+    server, replies = filtering
+    gateway = Gateway()
+    replies.filtered = replies.all = [job(1)]
+    assert requests_of(gateway, server) == (1, [(REGION, True), (GLOBAL, True)])
+    replies.filtered = []
+    assert requests_of(gateway, server) == (0, [(REGION, True), (GLOBAL, True)])
+
+
+def test_a_filter_that_finds_nothing_is_not_believed(filtering):
+    server, replies = filtering
+    replies.all = [job(1)]
+    asked = [(REGION, True), (REGION, False), (GLOBAL, True), (GLOBAL, False)]
+    assert requests_of(Gateway(), server) == (1, asked)
+
+
+def test_a_filter_that_the_server_leaves_out_is_done_here(filtering):
+    server, replies = filtering
+    replies.filtered = replies.all = [job(1), job(2, key="other")]
+    assert requests_of(Gateway(), server)[0] == 1
+
+
+def test_a_filter_that_is_refused_is_not_sent_again(filtering):
+    server, replies = filtering
+    gateway = Gateway()
+    replies.filtered, replies.all = error(400, "INVALID_ARGUMENT"), [job(1)]
+    asked = [(REGION, True), (REGION, False), (GLOBAL, True), (GLOBAL, False)]
+    assert requests_of(gateway, server) == (1, asked)
+    assert requests_of(gateway, server) == (1, [(REGION, False), (GLOBAL, False)])
+
+
+def test_a_thorough_look_asks_for_no_filter(filtering):
+    server, replies = filtering
+    gateway = Gateway()
+    replies.filtered = replies.all = [job(1)]
+    gateway.tuning.find("app-key", "k")
+    replies.filtered = []
+    assert requests_of(gateway, server, is_thorough=True) == (1, [(REGION, False), (GLOBAL, False)])
+
+
+@pytest.mark.parametrize("behaviour", [error(403, "PERMISSION_DENIED"), error(503, "UNAVAILABLE")])
+def test_missing_rights_with_a_filter_and_a_server_that_is_away_fail_the_look(filtering, behaviour):
+    server, replies = filtering
+    replies.filtered, replies.all = behaviour, [job(1)]
+    with pytest.raises((NotAuthorised, Unavailable)):
+        Gateway().tuning.find("app-key", "k")
+    assert len(server.requests) == 1
