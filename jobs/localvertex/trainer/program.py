@@ -27,7 +27,8 @@ DONE, FAILED, TOLD_TO_LEAVE = 0, 1, 143
 PARENT = "projects/container/locations/us-central1"
 IMAGE = "garden-trainer"
 WORK_FOLDER, ENGINE = "TRAINER_FOLDER", "TRAINER_ENGINE"
-JOB_NAME = "CLOUD_ML_JOB_ID"  # as Vertex AI calls the job inside its container
+# What Vertex AI sets in its containers: the job's name, and a folder below its baseOutputDirectory.
+JOB_NAME, LOGS = "CLOUD_ML_JOB_ID", "AIP_TENSORBOARD_LOG_DIR"
 POLL_SECONDS = 0.5
 
 
@@ -70,6 +71,8 @@ def _build(data: Path, base_model: str, engine: str) -> Parts:
 def _custom_job(argv: list[str], environ: Mapping[str, str]) -> CustomJob:
     container: dict[str, Any] = {"image_uri": IMAGE, "args": argv}
     spec: dict[str, Any] = {"worker_pool_specs": [{"container_spec": container}]}
+    if output := environ.get(LOGS, "").rstrip("/").removesuffix("/logs"):
+        spec["base_output_directory"] = {"output_uri_prefix": output}
     return CustomJob(display_name=environ.get(JOB_NAME) or "LoRA", job_spec=spec)
 
 

@@ -56,6 +56,7 @@ class Containers:
         folder = self.folder / str(len(self.started))
         folder.mkdir()
         here = {"TRAINER_FOLDER": str(folder), "TRAINER_ENGINE": self.engine} | environment
+        here["AIP_TENSORBOARD_LOG_DIR"] = f"gs://{BUCKET}/{self.name}/logs/"
         command = [sys.executable, "-m", "jobs.localvertex.trainer", *arguments]
         with (folder / "output").open("wb") as output:
             process = subprocess.Popen(
