@@ -15,6 +15,7 @@ from jobs.states import TUNED, TUNING_TERMINAL, UNSENT, TuningState
 from .dataset import Dataset
 from .fields.deferred_text import DeferredJSONField, DeferredTextField
 from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
+from .runs.container import InContainer
 from .runs.deployment import JoinsEndpoint
 from .runs.settings import AdvancedSettings
 from .runs.sweep import InSweep
@@ -140,7 +141,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         return self.only(*LINE)
 
 
-class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, PaidResource):
+class TuningJob(InContainer, AdvancedSettings, JoinsEndpoint, InSweep, PaidResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
     status_group = models.GeneratedField(
         expression=Case(

@@ -7,13 +7,14 @@ UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from jobs.vertex.values import (
     CatalogueModel,
     ChatChunk,
     ChatRequest,
     Credentials,
+    CustomJobSpec,
     DeploySpec,
     DeployToExistingSpec,
     Listing,
@@ -109,8 +110,13 @@ class Storage(Protocol):
         """Creates the bucket of `uri` when it does not exist."""
 
 
-class Tuning(Protocol):
-    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+Spec = TypeVar("Spec", contravariant=True)
+
+
+class TrainingJobs(Protocol[Spec]):
+    """Tuning jobs, or custom jobs, which are answered in the same words: what only the one kind has is empty."""
+
+    def create(self, spec: Spec) -> RemoteTuningJob:
         """Paid. Sent at most once; OutcomeUnknown when it may have been accepted."""
 
     def get(self, name: str) -> RemoteTuningJob: ...
@@ -121,10 +127,12 @@ class Tuning(Protocol):
         Reads all pages and matches here too; raises rather than answer from a part of the list.
         """
 
+    def cancel(self, name: str) -> None: ...
+
+
+class Tuning(TrainingJobs[TuningJobSpec], Protocol):
     def count_running(self) -> int:
         """Jobs that are queued, pending or running, in the configured location and `global`."""
-
-    def cancel(self, name: str) -> None: ...
 
 
 class Metrics(Protocol):
@@ -194,6 +202,8 @@ class VertexGateway(Protocol):
     def storage(self) -> Storage: ...
     @property
     def tuning(self) -> Tuning: ...
+    @property
+    def custom_jobs(self) -> TrainingJobs[CustomJobSpec]: ...
     @property
     def metrics(self) -> Metrics: ...
     @property

@@ -31,7 +31,7 @@ from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
 from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
-from tests.fakes.tuning import FakeMetrics, FakeTuning
+from tests.fakes.tuning import FakeCustomJobs, FakeMetrics, FakeTuning
 
 __all__ = [
     "BUCKET",
@@ -64,6 +64,7 @@ class FakeGateway:
         self.catalogue = FakeCatalogue(self)
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)
+        self.custom_jobs = FakeCustomJobs(self)
         self.metrics = FakeMetrics(self)
         self.deployment = FakeDeployment(self)
         self.chat = FakeChat(self)

@@ -20,6 +20,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.values import Checkpoint, Point, RemoteTuningJob
 
+from .container import reports, request
 from .joining import beside
 
 logger = logging.getLogger(__name__)
@@ -46,11 +47,12 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
     """The state decides, so it is kept even when the metrics or the log cannot be read this time."""
     job = claimed.row
     try:
-        remote = get_gateway().tuning.get(job.resource_name)
+        remote = request.jobs_like(job).get(job.resource_name)
     except NotFound:
         return _missing(claimed)
     reading = Reading({"empty_looks": 0})
     try:
+        remote = reports.complete(job, remote)
         _read(job, remote, reading)
     except VertexError as error:
         logger.info("The progress of %s could not be read: %s", job.pk, error)
@@ -73,7 +75,7 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
         reading.changes["join_problem"] = joined.problem
         reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
-        _read(job, get_gateway().tuning.get(job.resource_name), reading)
+        _read(job, reports.complete(job, request.jobs_like(job).get(job.resource_name)), reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
         _keep_checkpoints(job, find_checkpoints(job), reading)
     return Outcome(None, {**reading.changes, "phase": Phase.CLOSED, "notice": ""}, reading.events, reading.save_points)
@@ -165,7 +167,9 @@ def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
     if log := get_gateway().storage.read_text(f"{job.output_uri}/logs/train.log", LOG_BYTES):
         reading.changes["log_text"] = log.replace("\x00", "")
     experiment = remote.experiment or job.experiment
-    if experiment:
+    if job.is_in_container:
+        _read_metrics(job, reports.read_series(job), reading)
+    elif experiment:
         _read_metrics(job, get_gateway().metrics.read(experiment), reading)
 
 

@@ -21,6 +21,7 @@ from .translate import translate_errors
 CLIENTS = {
     "endpoint_service": "EndpointServiceClient",
     "gen_ai_tuning_service": "GenAiTuningServiceClient",
+    "job_service": "JobServiceClient",
     "metadata_service": "MetadataServiceClient",
     "model_garden_service": "ModelGardenServiceClient",
     "model_service": "ModelServiceClient",

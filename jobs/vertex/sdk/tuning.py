@@ -37,7 +37,7 @@ class Tuning:
         found = [job for region in regions for job in self._list_labelled(region, label, value)]
         if "global" not in regions:
             found += self._list_labelled_globally(label, value)
-        return sorted(_each_once(found), key=_creation_time)
+        return sorted(_each_once(found), key=creation_time)
 
     def count_running(self) -> int:
         locations = dict.fromkeys([settings.VERTEX_LOCATION, "global"])
@@ -145,5 +145,5 @@ def _each_once(jobs: Iterable[RemoteTuningJob]) -> list[RemoteTuningJob]:
     return list(kept.values())
 
 
-def _creation_time(job: RemoteTuningJob) -> datetime:
+def creation_time(job: RemoteTuningJob) -> datetime:
     return job.create_time or datetime.max.replace(tzinfo=UTC)
