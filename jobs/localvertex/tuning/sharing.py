@@ -28,7 +28,9 @@ LARGEST_MARKER = 2**16
 class Sharing:
     """What cannot be written now is tried again, at the end, too; no training stops because of it."""
 
-    def __init__(self, job: TuningJob, folder: Path, store: Store, buckets: Buckets, *, as_google: bool = False) -> None:
+    def __init__(
+        self, job: TuningJob, folder: Path, store: Store, buckets: Buckets, *, as_google: bool = False
+    ) -> None:
         """`as_google`: a tuning job's checkpoints come with its results."""
         self._job, self._folder, self._store, self._buckets = job, folder, store, buckets
         self._has_new_checkpoint, self._again_at = False, 0.0

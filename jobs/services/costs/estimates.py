@@ -70,14 +70,16 @@ def of_data(
     tuning_mode: str,
     batch_size: int | None = None,
     training_machine: str = "",
+    region: str = "",
 ) -> Estimate:
+    """`region`: of the machine; empty: the configured one."""
     facts = model_facts.tuning_facts(base_model)
     one_pass, counted_rows = tokens_of(dataset, base_model, tuning_mode)
     tokens = one_pass * epochs
     price = facts.usd_per_million_tokens if facts and not training_machine else None
     measured = find_pace(base_model, tuning_mode, training_machine)
     seconds = measured.seconds(tokens, dataset.valid_rows * epochs, batch_size) if measured else None
-    machine_price = machine_prices.price(training_machine) if training_machine else None
+    machine_price = machine_prices.price(training_machine, region) if training_machine else None
     cost = _cost_of_hours(seconds, machine_price) if training_machine else _cost(tokens, price)
     return Estimate(
         rows=dataset.valid_rows,
@@ -124,7 +126,9 @@ def figures(job: TuningJob) -> Figures:
     price = facts.usd_per_million_tokens if facts else None
     seconds = (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
     if job.is_in_container:
-        return Figures(tokens, seconds, _cost_of_hours(seconds, machine_prices.price(job.training_machine)))
+        return Figures(
+            tokens, seconds, _cost_of_hours(seconds, machine_prices.price(job.training_machine, job.location))
+        )
     return Figures(tokens, seconds, None if tokens is None else _cost(tokens, price))
 
 

@@ -50,7 +50,8 @@ def _of_person(user: User, now: datetime) -> list[Idle]:
 
 def _of_endpoint(row: Endpoint) -> Idle:
     since = max(filter(None, (row.started_at, row.last_request_at)))
-    price, used = machine_prices.usd_per_hour(row.deployed_models.all()), row.last_request_at is not None
+    models, used = list(row.deployed_models.all()), row.last_request_at is not None
+    price = machine_prices.total_per_hour(models, machine_prices.find_prices(map(machine_prices.machine_of, models)))
     return Idle(row.pk, row.display_name, since, price, used, is_found=False, made_here=row.made_here)
 
 

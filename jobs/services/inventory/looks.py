@@ -105,7 +105,7 @@ def _columns(kind: FoundKind, one: Found, now: datetime) -> dict[str, Any]:
         "state": _clean(one.state, LONGEST_STATE),
         "facts": _facts(one),
         "is_running": is_running,
-        "usd_per_hour": usd_per_hour(one.machines) if is_running else None,
+        "usd_per_hour": usd_per_hour(one.machines, _location_of(one.name)) if is_running else None,
         "created_at": one.create_time or now,
         "seen_at": now,
     }
@@ -154,12 +154,16 @@ def _machines(machines: Machines) -> dict[str, Any]:
     }
 
 
-def usd_per_hour(machines: Iterable[Machines]) -> Decimal | None:
+def usd_per_hour(machines: Iterable[Machines], location: str) -> Decimal | None:
     """Of those that always work. None when one of the prices is not known, or nobody tells what works."""
-    prices = [(machine_prices.price(one.type), one.count) for one in list(machines) or [Machines("")]]
+    prices = [(machine_prices.price(one.type, location), one.count) for one in list(machines) or [Machines("")]]
     if any(price is None for price, _count in prices):
         return None
     return sum((price.usd_per_hour * count for price, count in prices if price), Decimal(0))
+
+
+def _location_of(name: str) -> str:
+    return name.partition("/locations/")[2].partition("/")[0]
 
 
 def _number(value: int, most: int = MOST) -> int:

@@ -70,7 +70,9 @@ def _find_concurrent(key: UUID) -> TuningJob:
 
 def _estimate(spec: TuningSpec) -> estimates.Estimate:
     machine = spec.training_machine
-    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode, spec.batch_size, machine)
+    return estimates.of_data(
+        spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode, spec.batch_size, machine, spec.location
+    )
 
 
 def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:

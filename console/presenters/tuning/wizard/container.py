@@ -12,12 +12,12 @@ from jobs.services.tuning.container.request import build_commands
 from jobs.services.tuning.spec_terms import Terms
 
 
-def machines_with_prices(terms: Terms) -> dict[str, str]:
+def machines_with_prices(terms: Terms, region: str) -> dict[str, str]:
     """By type; none where there is no image, or no mode that needs one."""
     facts = terms.facts
     if facts is None or facts.container is None or not terms.has_container:
         return {}
-    return {name: _title(facts, machine) for name, machine in training_machines.list_machines().items()}
+    return {name: _title(facts, machine, region) for name, machine in training_machines.list_machines().items()}
 
 
 def machine_in_form(form: StepForm, terms: Terms) -> str:
@@ -36,19 +36,19 @@ def setup_commands(terms: Terms) -> str:
     return build_commands()
 
 
-def _title(facts: TuningFacts, machine: TrainingMachine) -> str:
+def _title(facts: TuningFacts, machine: TrainingMachine, region: str) -> str:
     words = {
         "machine": machine.machine_type,
         "gpu": machine.accelerator,
         "memory": machine.gpu_gigabytes,
-        "price": _price(machine.machine_type),
+        "price": _price(machine.machine_type, region),
         "fits": _fits(facts, machine),
     }
     return _("%(machine)s · 1 × %(gpu)s, %(memory)d GB · %(price)s · %(fits)s") % words
 
 
-def _price(machine_type: str) -> str:
-    price = machine_prices.price(machine_type)
+def _price(machine_type: str, region: str) -> str:
+    price = machine_prices.price(machine_type, region)
     return _("about $%s per hour") % f"{price.usd_per_hour:.2f}" if price else _("price unknown")
 
 

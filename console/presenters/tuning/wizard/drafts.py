@@ -99,7 +99,7 @@ class Wizard(Choices):
             offered=self.datasets,
             terms=self.terms,
             missing=self.missing_datasets,
-            training_machines=container.machines_with_prices(self.terms),
+            training_machines=container.machines_with_prices(self.terms, self.location),
         )
 
     def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
@@ -119,8 +119,7 @@ class Wizard(Choices):
     @property
     def region(self) -> str:
         """Where the job is to be tuned; nothing where one is all there is."""
-        chosen = self.values("base-model").get("location") or settings.VERTEX_LOCATION
-        return str(chosen) if regions.has_choice() else ""
+        return self.location if regions.has_choice() else ""
 
     def _initial_values(self, step: str) -> dict[str, Any]:
         if step == "training":
@@ -196,6 +195,11 @@ class Wizard(Choices):
         return found
 
     @property
+    def location(self) -> str:
+        """Where it is to be tuned, right or wrong."""
+        return str(self.values("base-model").get("location") or settings.VERTEX_LOCATION)
+
+    @property
     def plan(self) -> Plan | None:
         """Of a sweep, as far as the steps are known."""
         planned = self.preview_spec if self.varied else None
@@ -222,7 +226,7 @@ class Wizard(Choices):
             machine = container.machine_in_form(form, self.terms)
         if not (self.variant and dataset and epochs):
             return {}
-        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch, machine)
+        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch, machine, self.location)
         pending = token_counts.is_pending(dataset, self.variant.name, timezone.now())
         return {"estimate": estimate, "cut_rows": self.long_rows(dataset), "is_counting": pending}
 

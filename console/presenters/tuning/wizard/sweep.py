@@ -42,7 +42,12 @@ def plan_of(spec: TuningSpec, varied: Varied) -> Plan:
 def _estimate(spec: TuningSpec, epochs: int) -> estimates.Estimate:
     """What else varies makes no difference to it."""
     return estimates.of_data(
-        spec.dataset, epochs, spec.base_model, spec.tuning_mode, training_machine=spec.training_machine
+        spec.dataset,
+        epochs,
+        spec.base_model,
+        spec.tuning_mode,
+        training_machine=spec.training_machine,
+        region=spec.location,
     )
 
 

@@ -10,7 +10,7 @@ from jobs.models import Dataset, TuningJob
 from jobs.models.runs.settings import Schedule
 from jobs.services.catalogue import training_machines
 from jobs.services.catalogue.facts import tuning_facts
-from jobs.services.tuned_models.continuation import RESULTS
+from jobs.services.tuned_models.checkpoints import RESULTS
 from jobs.services.tuning.spec import TuningSpec
 from jobs.vertex import get_gateway, grants
 from jobs.vertex.port import TrainingJobs
