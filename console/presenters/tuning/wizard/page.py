@@ -94,7 +94,7 @@ def step_context(
 
 
 def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[str, Any]:
-    has_container = bool(container.machines_with_prices(wizard.terms))
+    has_container = bool(container.machines_with_prices(wizard.terms, wizard.location))
     takes_advanced = wizard.terms.takes_advanced or has_container
     chosen, validation = wizard.dataset_in_form(form, "dataset"), wizard.dataset_in_form(form, "validation_dataset")
     return {
