@@ -26,7 +26,7 @@ REFERENCE = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/refe
 BASE = "google.cloud.aiplatform_v1beta1.services"
 PATH = re.compile(r"v\d+(?:beta\d+)?/")
 STANDARD = {"get": "get", "list": "list", "post": "create", "patch": "patch", "delete": "delete", "put": "update"}
-PLAIN = re.compile(r"v\d+(?:beta\d+)?/[\w/:]+")
+PLAIN = re.compile(r"v\d+(?:beta\d+)?/[\w/:]*\w")
 OPERATIONS = re.compile(r"/v1beta1/\{name=projects/\*/locations/\*(/operations/\*)?\}")
 COLLECTIONS = frozenset({"get", "post"})
 # Methods of the storage client that ask Google nothing.
