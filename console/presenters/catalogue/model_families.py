@@ -27,7 +27,10 @@ STAGES: dict[str, str | Promise] = {
     "PUBLIC_PREVIEW": gettext_lazy("Public preview"),
     "GA": gettext_lazy("GA"),
 }
-TUNING_MODALITIES: dict[str, str | Promise] = {"text": gettext_lazy("text")}
+TUNING_MODALITIES: dict[str, str | Promise] = {
+    "text": gettext_lazy("text"),
+    "text and image": gettext_lazy("text and images"),
+}
 NEW_FOR = timedelta(days=30)
 COLOURS = 6
 

@@ -41,7 +41,8 @@ class ContainerFacts:
 class TuningFacts:
     """`usd_per_million_tokens` None: no price is published; it is that of managed tuning. `defaults` by mode, and
     `tokens_per_character`, as Google's calculator has them; `modes` the recommended first, with those of `container`
-    where there is one. There is at least one epoch and one row in a step; a learning rate is above 0."""
+    where there is one. There is at least one epoch and one row in a step; a learning rate is above 0.
+    `is_listed_for_custom_weights`: Google's documentation names it among those whose tuned models can be deployed."""
 
     modes: tuple[str, ...]
     managed_modes: tuple[str, ...]
@@ -57,6 +58,7 @@ class TuningFacts:
     defaults: Mapping[str, ModeDefaults]
     source: str
     as_of: str
+    is_listed_for_custom_weights: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def _tuning_facts(name: str, *, has_container: bool) -> TuningFacts | None:
         defaults={mode: _mode_defaults(facts, mode) for mode in modes},
         source=facts["source"],
         as_of=facts["as_of"].isoformat(),
+        is_listed_for_custom_weights=facts.get("is_listed_for_custom_weights", True),
     )
 
 

@@ -248,6 +248,20 @@ def test_the_last_step_says_where_the_price_of_the_machine_comes_from(wizard, da
     assert ("List price in" in page, "The price of this machine is unknown." in page) == (False, True)
 
 
+@pytest.mark.parametrize(("variant", "is_warned"), [("qwen3-14b", True), ("qwen3-32b", False)])
+def test_a_model_that_google_does_not_list_as_deployable_once_tuned(
+    wizard, model, dataset, settings, variant, is_warned
+):
+    settings.VERTEX_API_ENDPOINT = ""
+    factories.publisher_model(name=f"qwen/qwen3@{variant}", data=model.data)
+    wizard.fill(dataset)
+    wizard.post("base-model", base_model=f"qwen/qwen3@{variant}")
+    wizard.post("training", **training(dataset, tuning_mode="FULL"))
+    page = " ".join(wizard.get("deployment").content.decode().split())
+    assert ("models that can be deployed with custom weights" in page) is is_warned
+    assert "until you undeploy it" in page
+
+
 def test_an_upload_in_the_step_keeps_all_that_was_typed(wizard, dataset):
     wizard.fill(dataset)
     file = SimpleUploadedFile("rows.jsonl", b'{"prompt": "a", "completion": "b"}\nnot json\n')

@@ -118,6 +118,21 @@ def test_unknown_and_pretrained_models_have_no_facts():
     )
 
 
+def test_models_whose_tuned_form_google_does_not_list_as_deployable():
+    names = facts_of_models._all_facts()["models"]
+    facts = {name: facts_of_models.tuning_facts(name) for name in names}
+    assert [name for name, known in facts.items() if not known.is_listed_for_custom_weights] == [
+        "qwen/qwen3@qwen3-14b",
+        "meta/llama3-3@llama-3.3-70b-instruct",
+    ]
+
+
+def test_llama_4_is_tuned_on_short_rows_with_images():
+    facts = facts_of_models.tuning_facts("meta/llama4@llama-4-scout-17b-16e-instruct")
+    assert (facts.modes, facts.max_sequence_tokens, facts.modality) == (("PEFT_ADAPTER",), 2048, "text and image")
+    assert facts.usd_per_million_tokens == Decimal("5.77")
+
+
 def test_each_fact_names_its_source_and_day():
     names = facts_of_models._all_facts()["models"]
     facts = [facts_of_models.tuning_facts(name) for name in names]
