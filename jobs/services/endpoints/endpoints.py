@@ -17,6 +17,7 @@ from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
 from jobs.services import audit
+from jobs.services.catalogue import policies as catalogue
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.preflight import preflight, subjects
@@ -86,6 +87,9 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     if spec.job:
         tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
     spec.validate()
+    model = PublisherModel.objects.filter(name=spec.publisher_model).first()
+    if model and (reason := catalogue.why_not_deploy(model)):
+        raise NotAllowedNow(reason)
     if spec.publisher_model and (reason := preflight.why_not_spend(subject_of(spec), timezone.now())):
         raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)
