@@ -301,7 +301,7 @@ def test_terms_that_were_withdrawn_before_the_next_try(google, driver, client):
     created = made_since(google)
     google.servers.order({"method": "create_tuning_job", "mode": "refuse", "status": 503, "message": STOCK_OUT})
     job = settle(driver, new_job(driver, base_model=UNACCEPTED, accepts_licence=False), "FAILED")
-    assert "The terms of the model have to be accepted first." in read(client, job)
+    assert "Accept the terms of the model first" in read(client, job)
     made = settle(driver, press(client, job, "accept_terms"), "SUCCEEDED")
     assert (made.accepts_licence, created()) == (True, 1)
 
