@@ -195,3 +195,11 @@ def test_a_failed_endpoint_cannot_be_undeployed(owner):
         endpoints.request_undeploy(failed)
     endpoints.request_delete(failed)
     assert failed.state == "DELETED"
+
+
+def test_what_writes_no_text_is_refused_by_the_service_too(owner):
+    name = "stability-ai/stable-diffusion-2-1@001"
+    factories.publisher_model(name=name)
+    with pytest.raises(errors.NotAllowedNow, match="chat or write text"):
+        endpoints.deploy_model(owner, key=uuid4(), spec=base(publisher_model=name))
+    assert Endpoint.objects.count() == 0
