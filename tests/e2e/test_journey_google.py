@@ -29,6 +29,16 @@ def console(google: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -> It
         yield started
 
 
+def find_what_does_not_chat(visit: Visit) -> None:
+    """Vertex AI offers its deployment, and nobody could talk to it."""
+    page = visit.page
+    visit.open("/model-garden/?task=image-generation")
+    page.get_by_role("link", name="Stable Diffusion 2 1").first.click(timeout=SOON)
+    expect(page.locator("main")).to_contain_text("This console deploys models that chat or write text.")
+    expect(page.get_by_role("link", name="Deploy", exact=True)).to_have_count(0)
+    visit.picture("google-no-chat")
+
+
 def fill_in_the_steps(visit: Visit, data: Path) -> None:
     page = visit.page
     page.get_by_role("link", name="Model Garden").first.click()
@@ -70,6 +80,7 @@ def test_the_whole_way_on_google_cloud(
 ) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     sign_in(visit, console)
+    find_what_does_not_chat(visit)
     fill_in_the_steps(visit, tune_data)
     start(visit)
     visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()

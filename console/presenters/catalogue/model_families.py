@@ -80,6 +80,8 @@ class Variant:
     @property
     def why_no_answer(self) -> str:
         """Why nobody can ask it anything while no endpoint of it is ready, and what to do."""
+        if not policies.writes_text(self.model):
+            return self.deploy_reason
         if self.deploy_reason:
             return _(
                 "It cannot be tried out here: this Vertex AI offers no deployment of it, and no endpoint serves it."
