@@ -21,7 +21,10 @@ OURS = {"migrate", "web", "worker-jobs", "worker-chat", "beat", "vertex", "stora
 CONSOLE = OURS - {"vertex", "storage"}
 WORKERS = {"worker-jobs", "worker-chat"}
 # What only vertex and the workers are told.
-ELSEWHERE = {"STORAGE_EMULATOR_HOST", "CONSOLE_LOCAL_OPTIONS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+ELSEWHERE = {
+    "STORAGE_EMULATOR_HOST", "CONSOLE_LOCAL_OPTIONS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY",
+    "NO_PROXY", "REQUESTS_CA_BUNDLE",
+}  # fmt: skip
 # Settings that a container is not told, and why.
 NOT_PASSED = {
     "CONSOLE_DATA_DIR": "the image sets it",

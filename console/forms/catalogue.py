@@ -17,7 +17,10 @@ PROVIDERS |= {"deepseek-ai": "DeepSeek", "zai-org": "Z.ai", "microsoft": "Micros
 
 Words = Mapping[str, str | Promise]
 COLLECTIONS: Words = {"google": _("Made by Google"), "partners": _("Other open models"), "local": _("Your own models")}
-TASKS: Words = {"chat": _("Chat"), "completion": _("Text completion"), "vision": _("Image understanding")}
+TASKS: Words = {
+    "chat": _("Chat"), "completion": _("Text completion"), "vision": _("Image understanding"),
+    "image-generation": _("Image generation"), "embedding": _("Embeddings"), "other": _("Other tasks"),
+}  # fmt: skip
 MODALITIES: Words = {"text": _("Text"), "image": _("Image"), "audio": _("Audio"), "video": _("Video")}
 FEATURES: Words = {"tune": _("Fine-tunable"), "deploy": _("One-click deployment")}
 GROUPS: Mapping[str, tuple[str | Promise, Words]] = {

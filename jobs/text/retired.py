@@ -7,11 +7,14 @@
 from django.utils.translation import gettext_noop
 
 TEXTS = (
+    gettext_noop("The terms of the model have to be accepted first. Make a clone of the job, which asks for it."),
     gettext_noop("Choose 1 to %(most)d hours."),
     gettext_noop("Choose 1 to %(most)d replicas, and not more at least than at most."),
     gettext_noop("Choose after how many hours the model is undeployed."),
     gettext_noop("unknown model"),
     gettext_noop("Only a tuning job that succeeded can be deployed. Wait until it has ended."),
     gettext_noop("A share is a whole number from 0 to 100."),
+    gettext_noop("Chats can't go by the proxy of HTTPS_PROXY: its address must begin with http://, not %s://."),
     gettext_noop("The credentials do not allow this. Ask for the role roles/aiplatform.user. (%s)"),
+    gettext_noop("The endpoint cannot be reached by the proxy %(proxy)s of HTTPS_PROXY: %(reason)s"),
 )

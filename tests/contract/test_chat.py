@@ -5,9 +5,9 @@ from jobs.vertex.values import ChatRequest
 from tests.fakes import PARENT
 
 
-def ask(name, text="What comes after one?", **parameters):
+def ask(name, text="What comes after one?", dns="", **parameters):
     messages = [{"role": "user", "content": text}]
-    return ChatRequest(endpoint=name, dedicated_dns="", messages=messages, parameters=parameters)
+    return ChatRequest(endpoint=name, dedicated_dns=dns, messages=messages, parameters=parameters)
 
 
 @pytest.fixture
@@ -15,8 +15,13 @@ def endpoint(world, served):
     return world.gateway.deployment.endpoint_name(served.endpoint_user_id)
 
 
-def test_an_answer_is_streamed(world, endpoint):
-    with world.gateway.chat.stream(ask(endpoint, max_tokens=12, temperature=0)) as stream:
+@pytest.fixture
+def dns(world, endpoint):
+    return world.gateway.deployment.get_endpoint(endpoint).dedicated_dns
+
+
+def test_an_answer_is_streamed(world, endpoint, dns):
+    with world.gateway.chat.stream(ask(endpoint, dns=dns, max_tokens=12, temperature=0)) as stream:
         chunks = list(stream)
     assert "".join(chunk.text for chunk in chunks).strip()
     assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason][0] in {"stop", "length"}
@@ -24,10 +29,10 @@ def test_an_answer_is_streamed(world, endpoint):
     assert [set(usage) for usage in usages] == [{"prompt_tokens", "completion_tokens"}]
 
 
-def test_leaving_early_ends_the_stream_and_the_next_one_works(world, endpoint):
-    with world.gateway.chat.stream(ask(endpoint, max_tokens=200)) as stream:
+def test_leaving_early_ends_the_stream_and_the_next_one_works(world, endpoint, dns):
+    with world.gateway.chat.stream(ask(endpoint, dns=dns, max_tokens=200)) as stream:
         next(stream)
-    with world.gateway.chat.stream(ask(endpoint, max_tokens=3)) as stream:
+    with world.gateway.chat.stream(ask(endpoint, dns=dns, max_tokens=3)) as stream:
         assert list(stream)
 
 

@@ -5,10 +5,12 @@ from django.test import override_settings
 
 from jobs.vertex.errors import VertexError
 from jobs.vertex.values import Credentials
+from tests.support.googlehost import ACCOUNT
 
 
 def test_the_local_server_wants_no_credentials(world):
-    assert world.gateway.connection.credentials() == Credentials("none")
+    wanted = Credentials("service-account", ACCOUNT) if world.name == "google" else Credentials("none")
+    assert world.gateway.connection.credentials() == wanted
 
 
 def test_the_server_is_reached_and_tells_the_time(world):

@@ -219,7 +219,7 @@ JOBS: dict[str, Case] = {
     ),
     "stock-out": Case(
         no_machine_for_training, "stock_out", "other_region", {"region": "us-central1", "code": "UNAVAILABLE"},
-        differs={"location": "europe-west4"},
+        differs={"location": "us-west1"},
     ),
     "out of memory": Case(
         out_of_memory, "memory", "halve_batch",

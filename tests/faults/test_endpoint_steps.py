@@ -88,6 +88,16 @@ def test_an_endpoint_id_taken_by_another_is_not_adopted(driver, endpoint, fake_g
     assert (endpoint.state, name in fake_gateway.deployment.endpoints) == ("DELETED", True)
 
 
+def test_a_model_id_taken_by_another_is_told_after_one_request(driver, endpoint, fake_gateway):
+    """However often it were sent, the name stays taken."""
+    deployment = fake_gateway.deployment
+    deployment.models[deployment.model_name(endpoint.model.model_user_id)] = "Theirs"
+    driver.rest(endpoint)
+    assert (endpoint.state, endpoint.error_code, endpoint.model.attempt) == ("FAILED", "ALREADY_EXISTS", 1)
+    assert of_endpoint.diagnose(endpoint).fixes == ("again",)
+    assert (of_endpoint.diagnose(endpoint).cause, deployment.endpoints) == ("taken", {})
+
+
 @pytest.mark.parametrize("call", ["get_endpoint", "undeploy", "get_operation"])
 @pytest.mark.parametrize("after", [False, True])
 def test_death_while_undeploying(driver, endpoint, fake_gateway, call, after):

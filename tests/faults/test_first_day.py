@@ -5,11 +5,9 @@ Through Google's own clients, to the hosts of Google by their names, which the l
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from html import unescape
 from typing import Any
 
@@ -23,11 +21,8 @@ from jobs.services.preflight import preflight, subjects
 from jobs.services.preflight.lines import Check, Verdict
 from jobs.services.tuning import jobs as tuning_jobs
 from jobs.vertex import get_gateway
-from jobs.vertex.sdk import clients, credentials
-from jobs.vertex.sdk.cloud import rest
-from jobs.vertex.sdk.storage import objects
 from tests.support import factories
-from tests.support.googlecloud import BUCKET, GoogleCloud, google_cloud
+from tests.support.googlecloud import BUCKET, GoogleCloud, google_cloud, visiting
 from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F28"), pytest.mark.slow, pytest.mark.timeout(300)]
@@ -49,33 +44,13 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleCloud
         yield cloud
 
 
-@contextmanager
-def environment_of(cloud: GoogleCloud) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(cloud.environment)
-    forget()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        forget()
-
-
-def forget() -> None:
-    """As in a process that has just started."""
-    for cached in (get_gateway, clients._client, credentials.load, rest._session, objects._build_client):
-        cached.cache_clear()
-
-
 @pytest.fixture
 def google(everything: GoogleCloud, settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[GoogleCloud]:
     """With its catalogue, which the console has read."""
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     settings.VERTEX_GATEWAY, settings.VERTEX_API_ENDPOINT = "jobs.vertex.sdk.Gateway", ""
     settings.VERTEX_PROJECT, settings.VERTEX_BUCKET = "garden-local", f"gs://{BUCKET}"
     everything.be_friendly()
-    with environment_of(everything):
+    with visiting(everything):
         publisher_models.sync(timezone.now())
         yield everything
     everything.be_friendly()
@@ -326,7 +301,7 @@ def test_terms_that_were_withdrawn_before_the_next_try(google, driver, client):
     created = made_since(google)
     google.servers.order({"method": "create_tuning_job", "mode": "refuse", "status": 503, "message": STOCK_OUT})
     job = settle(driver, new_job(driver, base_model=UNACCEPTED, accepts_licence=False), "FAILED")
-    assert "The terms of the model have to be accepted first." in read(client, job)
+    assert "Accept the terms of the model first" in read(client, job)
     made = settle(driver, press(client, job, "accept_terms"), "SUCCEEDED")
     assert (made.accepts_licence, created()) == (True, 1)
 
@@ -340,7 +315,7 @@ def test_a_catalogue_of_a_thousand_models(tmp_path, google, driver, client):
     (tmp_path / "models.json").write_text(json.dumps({"models": entries}))
     (tmp_path / "large").mkdir()
     options = ["--instant", "--catalogue", str(tmp_path / "models.json")]
-    with google_cloud(tmp_path / "large", options) as large, environment_of(large):
+    with google_cloud(tmp_path / "large", options) as large, visiting(large):
         publisher_models.sync(driver.now)
     assert CatalogueSync.objects.get().error_message == ""
     assert PublisherModel.objects.only_listed().count() >= 1000

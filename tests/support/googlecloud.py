@@ -1,6 +1,7 @@
 """A project on Google Cloud for programs that know of nothing else: the local server as Google is, behind the proxy
 that stands for Google's hosts, with a bucket, and with everything granted until a test takes it away."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,11 @@ from typing import Any
 
 import httpx
 
+from jobs.vertex import get_gateway
+from jobs.vertex.sdk import clients, credentials
+from jobs.vertex.sdk.chat.connections import trust
+from jobs.vertex.sdk.cloud import rest
+from jobs.vertex.sdk.storage import objects
 from tests.support.googlehost import GoogleHost, google_host
 from tests.support.localservers import LocalVertex, local_servers
 
@@ -84,6 +90,26 @@ class GoogleCloud:
         reply = httpx.request(verb, address, json=body, trust_env=False)
         reply.raise_for_status()
         return dict(reply.json())
+
+
+@contextmanager
+def visiting(cloud: GoogleCloud) -> Iterator[None]:
+    """This process goes there, as one that has just started. Its settings are the caller's."""
+    before = dict(os.environ)
+    os.environ.update(cloud.environment)
+    os.environ.pop("STORAGE_EMULATOR_HOST", None)
+    _forget()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        _forget()
+
+
+def _forget() -> None:
+    for cached in (get_gateway, clients._client, credentials.load, rest._session, objects._build_client, trust):
+        cached.cache_clear()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services.catalogue import facts, policies
+from jobs.services.catalogue.purposes import Purpose, find_purpose
 
 from . import context_windows, family_words, machines as on_machines
 from .own_words import translated
@@ -82,6 +83,8 @@ class Variant:
     @property
     def why_no_answer(self) -> str:
         """Why nobody can ask it anything while no endpoint of it is ready, and what to do."""
+        if not policies.writes_text(self.model):
+            return self.deploy_reason
         if self.deploy_reason:
             return _(
                 "It cannot be tried out here: this Vertex AI offers no deployment of it, and no endpoint serves it."
@@ -187,6 +190,9 @@ class Variant:
 
     @property
     def tasks(self) -> list[str]:
+        purpose = find_purpose(self.model.name, self.model.data.get("sample_request") or {})
+        if purpose != Purpose.TEXT:
+            return [purpose.value]
         vision = ["vision"] if "image" in self.model.data.get("modalities", ()) else []
         return [("completion" if self.is_pretrained else "chat"), *vision]
 

@@ -57,6 +57,9 @@ def list_uses(variant: Variant) -> list[tuple[str, str]]:
         "chat": (_("Chat"), _("Answers questions and follows instructions, over several turns.")),
         "completion": (_("Text completion"), _("Continues a text. Tune it to teach it to answer.")),
         "vision": (_("Image understanding"), _("Describes images and answers questions about them.")),
+        "image-generation": (_("Image generation"), _("Makes images from a description.")),
+        "embedding": (_("Embeddings"), _("Turns texts into numbers by which similar texts are found.")),
+        "other": (_("Other tasks"), _("Neither chats nor writes text.")),
     }
     found = [words[task] for task in variant.tasks]
     if variant.can_tune:

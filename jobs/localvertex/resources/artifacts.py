@@ -14,6 +14,8 @@ from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
 from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin, name_as_google
 
+GARDEN_WEIGHTS = "gs://vertex-model-garden-restricted-us/"  # which only Google's own machines read
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -67,9 +69,9 @@ def of_model(parts: Parts, model: Model, checkpoint: str = "") -> Artifact:
 
 
 def _of_named(parts: Parts, named: str) -> Artifact:
-    """What a model server's arguments name: a folder, or a model by its name at Hugging Face."""
+    """What a model server's arguments name: a folder, or a model by its name at Hugging Face or in Google's bucket."""
     field = "model.container_spec.args"
-    if named.startswith("gs://"):
+    if named.startswith("gs://") and not named.startswith(GARDEN_WEIGHTS):
         return of_folder(parts, location(named, field), field)
     base = parts.catalogue.find_by_weights(named)
     if base is None:

@@ -6,6 +6,7 @@ from jobs.models import PublisherModel
 from jobs.text.deferred import gettext as _
 
 from .facts import tuning_facts
+from .purposes import Purpose, find_purpose
 
 
 def why_not_tune(model: PublisherModel) -> str:
@@ -16,17 +17,23 @@ def why_not_tune(model: PublisherModel) -> str:
         return _("The server on this computer doesn't offer tuning for this model.")
     if not model.can_tune:
         return _("Vertex AI doesn't offer tuning for this model.")
-    if facts is None:
+    if facts is None or not writes_text(model):
         return _("Managed tuning doesn't support this model.")
     return ""
 
 
 def why_not_deploy(model: PublisherModel) -> str:
+    if not writes_text(model):
+        return _("This console deploys models that chat or write text. Deploy this one in Google Cloud's Model Garden.")
     if model.can_deploy and model.data.get("machine_specs"):
         return ""
     if settings.VERTEX_API_ENDPOINT:
         return _("The server on this computer doesn't offer deployment for this model.")
     return _("Vertex AI doesn't offer deployment for this model.")
+
+
+def writes_text(model: PublisherModel) -> bool:
+    return find_purpose(model.name, model.data.get("sample_request") or {}) == Purpose.TEXT
 
 
 def licence_to_accept(model: PublisherModel) -> str:

@@ -17,7 +17,7 @@ def why_not_mend(job: TuningJob, found: Diagnosis | None, fix: str, instead: Tun
     if instead is not None:
         return _("The job %s was already started in place of this one.") % instead.display_name
     if fix != Fix.ACCEPT_TERMS and lacks_terms(job):
-        return _("The terms of the model have to be accepted first. Make a clone of the job, which asks for it.")
+        return _("Accept the terms of the model first: clone the job, and the last step asks for them.")
     if fix == Fix.LEAVE_OUT:
         return why_not_leave_out(job.dataset, found.rows)
     if fix == Fix.HALVE_BATCH and job.batch_size == 1:

@@ -15,7 +15,7 @@ from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, PublisherModel, TuningJob
 from jobs.services import audit
-from jobs.services.catalogue import regions
+from jobs.services.catalogue import policies as catalogue, regions
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.preflight import preflight, subjects
@@ -46,6 +46,9 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
         tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
         tuned_model_policies.check_can_serve_in(spec.job, spec.region)
     spec.validate()
+    model = PublisherModel.objects.filter(name=spec.publisher_model).first()
+    if model and (reason := catalogue.why_not_deploy(model)):
+        raise NotAllowedNow(reason)
     if spec.publisher_model and (reason := preflight.why_not_spend(subject_of(spec), timezone.now())):
         raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)

@@ -28,9 +28,14 @@ _SIZE = re.compile(r"[ae]?\d+(\.\d+)?[bm]")
 
 class Catalogue:
     def list_models(self) -> list[CatalogueModel]:
-        """PublisherModel has no title and no description: both come from its documentations, where it has any."""
+        """PublisherModel has no title and no description: both come from its documentations, where it has any, which
+        only the full view tells."""
         request = types.ListPublisherModelsRequest(
-            parent="publishers/*", filter=OWN_MODELS, list_all_versions=True, page_size=settings.VERTEX_PAGE_SIZE
+            parent="publishers/*",
+            filter=OWN_MODELS,
+            list_all_versions=True,
+            page_size=settings.VERTEX_PAGE_SIZE,
+            view=types.PublisherModelView.PUBLISHER_MODEL_VIEW_FULL,
         )
         found = clients.all_pages(clients.client(SERVICE).list_publisher_models, request)
         return [_model(model) for model in found if _is_open(model)]
@@ -118,7 +123,7 @@ def _model(model: Any) -> CatalogueModel:
     name = short_name(model.name, model.version_id)
     return CatalogueModel(
         name=name,
-        display_name=facts["name"] or _title(name.partition("@")[2] or name),
+        display_name=facts["name"] or _title(name),
         launch_stage=_launch_stage(raw(model).launch_stage),
         overview=documents.get("summary") or documents.get("overview", ""),
         machine_specs=tuple(_machine(option) for option in options),
@@ -174,8 +179,10 @@ def _sample(options: list[Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _title(version: str) -> str:
-    """gemma-3-27b-it → Gemma 3 27B IT"""
+def _title(name: str) -> str:
+    """google/gemma3@gemma-3-27b-it → Gemma 3 27B IT; a version that is a mere number says nothing."""
+    family, _at, version = name.rpartition("/")[2].partition("@")
+    version = version if any(map(str.isalpha, version)) else family
     words = version.replace("_", "-").split("-")
     return " ".join(
         word.upper() if _SIZE.fullmatch(word) or word in ("it", "pt") else word.capitalize() for word in words

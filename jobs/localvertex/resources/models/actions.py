@@ -15,6 +15,7 @@ from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.models.exports import size_in_half
 from jobs.localvertex.models.machines import spec_of
 from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.resources.artifacts import GARDEN_WEIGHTS
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
@@ -49,7 +50,7 @@ def _as_google(model: CatalogueModel, view: int) -> PublisherModel.CallToAction:
 
 
 def _deploy_by_vllm(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
-    place = f"gs://vertex-model-garden-restricted-us/{model.family}/{model.version}"
+    place = f"{GARDEN_WEIGHTS}{model.family}/{model.version}"
     chats = not model.sample_request
     spec = ModelContainerSpec(
         image_uri=VLLM_IMAGE if chats else model.image,

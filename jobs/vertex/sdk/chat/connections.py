@@ -66,7 +66,7 @@ def explain(error: OSError, base: str) -> Unavailable:
     proxy = None if settings.VERTEX_API_ENDPOINT else find_proxy(base)
     if proxy is None:
         return Unavailable(_("The endpoint cannot be reached."), "UNAVAILABLE")
-    text = _("The endpoint cannot be reached by the proxy %(proxy)s of HTTPS_PROXY: %(reason)s")
+    text = _("The endpoint cannot be reached through the proxy %(proxy)s in HTTPS_PROXY: %(reason)s")
     return Unavailable(text % {"proxy": proxy.address, "reason": str(error)[:LONGEST_REASON]}, "UNAVAILABLE")
 
 
@@ -78,7 +78,7 @@ def find_proxy(base: str) -> Proxy | None:
         return None
     parts = urlsplit(found if "://" in found else f"http://{found}")
     if parts.scheme != "http" or not parts.hostname:
-        text = _("Chats can't go by the proxy of HTTPS_PROXY: its address must begin with http://, not %s://.")
+        text = _("Chats can't use the proxy in HTTPS_PROXY: its address must begin with http://, not %s://.")
         raise Unavailable(text % parts.scheme, "UNAVAILABLE")
     return Proxy(parts.hostname, parts.port or PROXY_PORT, _sign_in(parts))
 

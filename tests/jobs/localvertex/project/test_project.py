@@ -99,6 +99,7 @@ def test_terms_are_known_by_asking_for_them_only(google):
     assert caught.value.message.endswith(f"Project p2 is not allowed to use Publisher Model {NAME}.")
 
 
+@pytest.mark.slow
 def test_results_and_metrics_as_google_documents_them(google):
     job = tuned(google, epochs=20)
     assert (job.state.name, job.error.message) == ("JOB_STATE_SUCCEEDED", "")
@@ -114,6 +115,7 @@ def test_results_and_metrics_as_google_documents_them(google):
     assert tags == {"loss", "mean_token_accuracy", "num_input_tokens_seen", "learning_rate"}
 
 
+@pytest.mark.slow
 def test_a_tuned_model_is_deployed_by_its_folder_and_answers_by_its_own_host(google):
     job = tuned(google)
     folder = f"{job.output_uri}/postprocess/node-0/checkpoints/final"
@@ -156,6 +158,7 @@ def test_a_stock_out_at_once_and_as_the_end_of_an_operation(google):
     assert (done.error.code, done.error.message) == (14, STOCK_OUT)
 
 
+@pytest.mark.slow
 def test_a_job_can_be_ordered_to_fail(google):
     quota = "The following quotas are exceeded: GlobalConcurrentManagedOssModelTuningJobs 1"
     order(google, {"method": "create_tuning_job", "mode": "fail", "code": "RESOURCE_EXHAUSTED", "message": quota})

@@ -14,3 +14,15 @@ def test_who_does_not_offer_a_model_is_the_server_that_is_asked(settings, server
         f"{who} doesn't offer tuning for this model.",
         f"{who} doesn't offer deployment for this model.",
     ]
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", ""])
+def test_what_does_not_write_text_is_not_deployed_from_here(settings, server):
+    """Nobody could ask it anything, and it would cost money."""
+    settings.VERTEX_API_ENDPOINT = server
+    specs = [{"machine_type": "g2-standard-8", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}]
+    about = {"can_deploy": True, "can_tune": True, "data": {"machine_specs": specs}}
+    diffusion = PublisherModel(name="stability-ai/stable-diffusion-2-1@001", **about)
+    assert str(why_not_deploy(diffusion)).startswith("This console deploys models that chat or write text.")
+    assert str(why_not_tune(diffusion)) == "Managed tuning doesn't support this model."
+    assert why_not_deploy(PublisherModel(name="google/gemma3@gemma-3-1b-it", **about)) == ""

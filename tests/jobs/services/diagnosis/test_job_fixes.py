@@ -152,3 +152,45 @@ def test_what_a_fix_started_and_was_deleted_can_be_started_anew():
     TuningJob.objects.filter(pk=first.pk).update(state="FAILED", phase="CLOSED", visibility=Visibility.DELETED)
     again = job_fixes.mend(job, "go_on")
     assert (again.pk != first.pk, job_fixes.mend(job, "go_on"), again.visibility) == (True, again, Visibility.LISTED)
+
+
+ELSEWHERE = (
+    "The Cloud Storage bucket of `gs://b/out` is in location `{}`. It must be in the same regional location as the"
+    " service location `us-central1`."
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "fixes"),
+    [("europe-west4", ("region_of_bucket", "go_on")), ("europe-west9", ("go_on",)), ("x`", ("go_on",))],
+)
+def test_a_job_is_led_to_the_region_of_its_bucket_where_models_are_tuned_there(settings, place, fixes):
+    settings.VERTEX_API_ENDPOINT = ""
+    job = failed(ELSEWHERE.format(place), "FAILED_PRECONDITION")
+    found = diagnose(job)
+    assert (found.cause, found.fixes) == ("region", fixes)
+    if "region_of_bucket" in fixes:
+        assert job_fixes.plan(job, found, "region_of_bucket").changes == {"location": place}
+
+
+@pytest.mark.parametrize(
+    ("location", "other"),
+    [("us-central1", "us-west1"), ("europe-west4", "us-central1"), ("asia-southeast1", "asia-southeast2")],
+)
+def test_another_region_is_one_near_the_bucket(settings, location, other):
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_LOCATION = "", "us-central1"
+    job = failed("Machine type temporarily unavailable.", "UNAVAILABLE", location=location)
+    assert job_fixes.plan(job, diagnose(job), "other_region").changes == {"location": other}
+
+
+def test_what_would_be_refused_for_terms_accepts_them_or_is_dead(settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    factories.publisher_model(name=PRICED, licence_acknowledged=False)
+    job = failed("Machine type temporarily unavailable.", "UNAVAILABLE", base_model=PRICED)
+    found = diagnose(job)
+    assert found.fixes == ("other_region", "accept_terms")
+    assert str(policies.why_not_mend(job, found, "other_region", None)).startswith(
+        "Accept the terms of the model first"
+    )
+    assert policies.why_not_mend(job, found, "accept_terms", None) == ""
+    assert job_fixes.mend(job, "accept_terms").accepts_licence

@@ -41,6 +41,13 @@ MESSAGES = [
     ("FAILED_PRECONDITION", "Model server never became ready. Please validate your container.", "never_ready"),
     ("DEADLINE_EXCEEDED", "The model wasn't deployed within two hours.", "never_ready"),
     ("NOT_FOUND", "The job was deleted from Vertex AI.", "vanished"),
+    (
+        "FAILED_PRECONDITION",
+        "The Cloud Storage bucket of `gs://b/out` is in location `us`. It must be in the same regional location as the"
+        " service location `us-central1`.",
+        "region",
+    ),
+    ("ALREADY_EXISTS", "The Model projects/p/locations/l/models/m already exists.", "taken"),
     ("INTERNAL", "Internal error encountered.", "unknown"),
     ("INTERNAL", "The training stopped with an unexpected error (ValueError: x).", "unknown"),
     ("", "", "unknown"),

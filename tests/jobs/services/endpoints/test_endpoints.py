@@ -204,3 +204,11 @@ def test_a_folder_that_no_model_server_starts_from_costs_nothing(owner, driver, 
     endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="FAILED")
     assert "Vertex AI deploys whole models only" in endpoint.model.error_message
     assert (fake_gateway.creates("deployment"), endpoint.model.error_code) == ([], "FAILED_PRECONDITION")
+
+
+def test_what_writes_no_text_is_refused_by_the_service_too(owner):
+    name = "stability-ai/stable-diffusion-2-1@001"
+    factories.publisher_model(name=name)
+    with pytest.raises(errors.NotAllowedNow, match="chat or write text"):
+        endpoints.deploy_model(owner, key=uuid4(), spec=base(publisher_model=name))
+    assert Endpoint.objects.count() == 0

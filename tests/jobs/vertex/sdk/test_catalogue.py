@@ -26,6 +26,7 @@ def listed(settings, *models):
         settings.VERTEX_API_ENDPOINT = server.address
         found = Gateway().catalogue.list_models()
     assert server.requests[0].path.startswith("/v1beta1/publishers/%2A/models?")
+    assert "&view=2&" in f"{server.requests[0].path}&"  # the full one: only there is a description
     return found
 
 
@@ -35,6 +36,12 @@ def test_an_open_model_and_its_options(settings):
     assert (model.launch_stage, model.can_tune, model.licence, model.overview) == ("GA", True, "", "")
     assert model.machine_specs[0] == MachineSpec("g2-standard-12", "NVIDIA_L4", 1, "vLLM 128K context")
     assert model.sample_request == {"@requestFormat": "chatCompletions", "max_tokens": 100}
+
+
+def test_a_version_that_is_a_number_is_no_title(settings):
+    diffusion = {"name": "publishers/stability-ai/models/stable-diffusion-2-1", "versionId": "001"}
+    (model,) = listed(settings, GEMMA | diffusion)
+    assert model.display_name == "Stable Diffusion 2 1"
 
 
 def test_what_its_documents_tell(settings):

@@ -70,7 +70,7 @@ def test_a_bundle_that_is_not_there_is_named(tmp_path, monkeypatch):
 
 
 def test_a_proxy_that_refuses_is_named(tmp_path, monkeypatch):
-    refuses = r"by the proxy 127\.0\.0\.1:\d+ of HTTPS_PROXY: Tunnel connection failed: 407"
+    refuses = r"through the proxy 127\.0\.0\.1:\d+ in HTTPS_PROXY: Tunnel connection failed: 407"
     with google(tmp_path, monkeypatch), bad_server(answer(407, {})) as proxy:
         signed_in = proxy.address.replace("//", "//ann:secret@")
         for name in ("HTTPS_PROXY", "https_proxy"):
