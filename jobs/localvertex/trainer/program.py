@@ -22,6 +22,7 @@ from jobs.localvertex.resources.call import Call, Parts
 from jobs.localvertex.resources.tuning import custom_jobs, peft_arguments
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.trainer import weights
+from jobs.localvertex.tuning.queue import SUCCEEDED
 
 DONE, FAILED, TOLD_TO_LEAVE = 0, 1, 143
 PARENT = "projects/container/locations/us-central1"
@@ -86,7 +87,7 @@ def _follow(parts: Parts, name: str, stop: threading.Event) -> int:
             break
         if stop.wait(POLL_SECONDS):
             return TOLD_TO_LEAVE
-    if job.state == custom_jobs.SUCCEEDED:
+    if job.state == SUCCEEDED:
         return DONE
     print(job.error.message, file=sys.stderr, flush=True)
     return FAILED

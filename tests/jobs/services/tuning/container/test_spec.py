@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import pytest
 from django.test import override_settings
 
@@ -20,7 +22,7 @@ def problems(owner, image=IMAGE, **values):
     spec = factories.tuning_spec(owner=owner, **GOOD | values)
     with override_settings(VERTEX_TRAINER_IMAGE=image):
         try:
-            spec.validate(terms.of_spec(owner, factories.uuid4(), spec))
+            spec.validate(terms.of_spec(owner, uuid4(), spec))
         except InvalidValues as error:
             return [(one.code, one.field, str(one.sentence)) for one in error.problems]
     return []
@@ -118,6 +120,6 @@ def test_a_model_that_vertex_ai_does_not_tune_is_tuned_in_a_container(owner):
 
 def test_a_job_keeps_the_image_of_its_beginning(owner, settings):
     settings.VERTEX_TRAINER_IMAGE = IMAGE
-    job = jobs.create(owner, key=factories.uuid4(), spec=factories.tuning_spec(owner=owner, **GOOD))
-    managed = jobs.create(owner, key=factories.uuid4(), spec=factories.tuning_spec(owner=owner))
+    job = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(owner=owner, **GOOD))
+    managed = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(owner=owner))
     assert (job.trainer_image, job.is_in_container, managed.trainer_image) == (IMAGE, True, "")
