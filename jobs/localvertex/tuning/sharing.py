@@ -118,10 +118,18 @@ class Sharing:
         files = sorted(path.name for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
         for file in files:
             self._buckets.upload(source / file, place / name / file, retry=False)
-        self._buckets.upload(self._folder / EVENTS, place / name / EVENTS, retry=False)
+        told = self._folder / f"until-{name}.jsonl"
+        told.write_text("".join(f"{json.dumps(event)}\n" for event in self._events_until(step)), encoding="utf-8")
+        self._buckets.upload(told, place / name / EVENTS, retry=False)
         marker = self._folder / MARKER
         marker.write_text(json.dumps({"step": step, "files": files}), encoding="utf-8")
         self._buckets.upload(marker, place / MARKER, retry=False)
+
+    def _events_until(self, step: int) -> list[Json]:
+        """What came after the checkpoint is told again by who goes on from it; that it was the end, too."""
+        events = EventFile(self._folder / EVENTS).new()
+        ends = [place for place, event in enumerate(events) if _is_checkpoint(event, step)]
+        return events[: ends[-1] + 1] if ends else []
 
     def _send_event_file(self, events: list[Json]) -> None:
         place = self._place("metrics")
@@ -144,3 +152,7 @@ class Sharing:
     def _place(self, what: str) -> Location | None:
         uri = self._store.note(self._job.name).get("outputs", {}).get(what)
         return location(uri, what) if uri else None
+
+
+def _is_checkpoint(event: Json, step: int) -> bool:
+    return event.get("event") == "checkpoint" and event.get("step") == step

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,12 @@ def containers(tmp_path: Path, bucket_address: str) -> Iterator[Containers]:
         if process.poll() is None:
             process.kill()
             process.wait(10)
+
+
+def test_the_image_has_what_the_extra_for_qlora_has():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    image = (ROOT / "containers/trainer.containerfile").read_text()
+    assert extras["qlora"] == [f"bitsandbytes=={re.search('ARG BITSANDBYTES=(.+)', image)[1]}"]
 
 
 @pytest.mark.slow
