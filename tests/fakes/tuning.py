@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.localvertex.tuning import board_file
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.values import Checkpoint, Point, RemoteError, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.values import Checkpoint, Point, RemoteError, RemoteTuningJob
 from tests.fakes.base import LOCATION, PARENT, PROJECT, TERMINAL, Creation, Part, remote
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FakeTuning(Part):
         self._hidden: Counter[str] = Counter()
 
     @remote
-    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+    def create(self, spec: Any) -> RemoteTuningJob:
         self._check(spec)
         job = self.add(spec.labels, display_name=spec.display_name, location=spec.location or LOCATION)
         self.specs[job.name] = spec
@@ -120,7 +120,7 @@ class FakeTuning(Part):
                 self.step(name, step, 4.0 / step)
             self.succeed(name)
 
-    def _check(self, spec: TuningJobSpec) -> None:
+    def _check(self, spec: Any) -> None:
         if "@" not in spec.base_model:
             raise Refused("Invalid open source publisher model resource name.", "INVALID_ARGUMENT")
         if not self.world.catalogue.known(spec.base_model).can_tune:
