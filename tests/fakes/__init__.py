@@ -64,7 +64,7 @@ class FakeGateway:
         self.catalogue = FakeCatalogue(self)
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)
-        self.custom_jobs = FakeCustomJobs(self)
+        self.custom_jobs: FakeCustomJobs = FakeCustomJobs(self)
         self.metrics = FakeMetrics(self)
         self.deployment = FakeDeployment(self)
         self.chat = FakeChat(self)
