@@ -19,10 +19,10 @@ def env(name: str, default: str = "") -> str:
 
 
 def env_text(name: str, pattern: str, example: str) -> str:
-    """Empty, or of that form from its beginning to its end."""
+    """Empty, or of that form from its beginning to its end. No message has the value: it may be a secret by mistake."""
     value = env(name)
     if value and not re.fullmatch(pattern, value):
-        raise ImproperlyConfigured(f"{name}={value!r} is not a valid value. Enter, for example, {example}.")
+        raise ImproperlyConfigured(f"{name} is not a valid value. Enter, for example, {example}.")
     return value
 
 

@@ -11,7 +11,16 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from console.connections import database, files
-from console.environment import env_choice, env_locations, env_number, env_secret
+from console.environment import (
+    SECRET_VERSION,
+    TRAINER_EXAMPLE,
+    TRAINER_IMAGE,
+    env_choice,
+    env_locations,
+    env_number,
+    env_secret,
+    env_text,
+)
 
 ROOT = Path(__file__).parents[2]
 ASK = """
@@ -78,6 +87,37 @@ def test_locations_are_names_with_commas_between_them(monkeypatch):
         monkeypatch.setenv("VERTEX_LOCATIONS", f"us-west1,{wrong}")
         with pytest.raises(ImproperlyConfigured, match="VERTEX_LOCATIONS has .* which is not a location"):
             env_locations("VERTEX_LOCATIONS")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "us-central1-docker.pkg.dev/my-project/garden/garden-trainer:1",
+        "us-docker.pkg.dev/example.com/p/r/trainer@sha256:" + "a" * 64,
+        "localhost:5000/trainer:v1.2",
+        "",
+    ],
+)
+def test_an_image_with_its_registry_is_one(monkeypatch, image):
+    monkeypatch.setenv("VERTEX_TRAINER_IMAGE", image)
+    assert env_text("VERTEX_TRAINER_IMAGE", TRAINER_IMAGE, TRAINER_EXAMPLE) == image
+
+
+@pytest.mark.parametrize("image", ["trainer", "https://host/trainer", "host/trainer:1 --rm", "host/Trainer", "host/t:"])
+def test_what_is_no_image_stops_the_start(monkeypatch, image):
+    monkeypatch.setenv("VERTEX_TRAINER_IMAGE", image)
+    with pytest.raises(ImproperlyConfigured, match="VERTEX_TRAINER_IMAGE.*Enter, for example, us-central1-docker"):
+        env_text("VERTEX_TRAINER_IMAGE", TRAINER_IMAGE, TRAINER_EXAMPLE)
+
+
+@pytest.mark.parametrize("name", ["hf-token", "projects/p/secrets/s", "hf_0123456789"])
+def test_a_secret_is_named_and_never_written_down(monkeypatch, name):
+    monkeypatch.setenv("VERTEX_TRAINER_SECRET", name)
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        env_text("VERTEX_TRAINER_SECRET", SECRET_VERSION, "projects/p/secrets/NAME/versions/latest")
+    assert str(stopped.value) == (
+        "VERTEX_TRAINER_SECRET is not a valid value. Enter, for example, projects/p/secrets/NAME/versions/latest."
+    )
 
 
 def test_the_options_of_a_database_address_are_kept(tmp_path):

@@ -125,6 +125,7 @@ FOUND_ELSEWHERE = {
 }  # fmt: skip
 STATS = {"tuningDatasetExampleCount": "x", "userInputTokenDistribution": {"min": "x", "buckets": [{"count": "x"}]}}
 CHECKPOINTS = [{"checkpoint_id": "x", "epoch": 1, "step": 2, "endpoint": "x"}]
+IN_CONTAINER = {"training_machine": "x", "trainer_image": "x"}
 CHECKED = {"checked_at": "2026-11-24T12:00:00+00:00", "is_empty": None}
 FACTS = {"name": "x", "endpoint": "x", "reason": "x", "detail": "x", "machine": "x"}
 
@@ -230,7 +231,7 @@ def tuning_job(state: str, data: Any) -> TuningJob:
         error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
         tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, custom_base_model="x",
         resource_name=f"x/{uuid4()}", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None,
-        join_problem="x", log_problem="x", result_folder="x", **fitting,
+        join_problem="x", log_problem="x", result_folder="x", **(IN_CONTAINER if state == "FAILED" else {}), **fitting,
     )  # fmt: skip
     JobEvent.objects.create(job=job, message="x", level="ERROR")
     for step in (1, 2):

@@ -34,6 +34,11 @@ def list_machines() -> dict[str, TrainingMachine]:
     return {name: TrainingMachine(machine_type=name, **values) for name, values in table.items()}
 
 
+def find_machine(machine_type: str) -> TrainingMachine:
+    """Of a job that was made when the table had it, too: then nothing but its name is known."""
+    return list_machines().get(machine_type) or TrainingMachine(machine_type, "", "", 0, 0)
+
+
 def why_not_fit(container: ContainerFacts, machine: TrainingMachine, quantization: str) -> str:
     """By reckoning: the weights on the processor, and at the end those of the whole model beside the merged one."""
     needed = container.gigabytes * SHARE[quantization] + ROOM_GIGABYTES

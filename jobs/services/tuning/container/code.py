@@ -13,7 +13,8 @@ from .request import disk_gigabytes, environment, list_arguments
 
 def body(job: TuningJob | TuningSpec) -> dict[str, Any]:
     """Of `customJobs`, without the console's own labels."""
-    machine = training_machines.list_machines()[job.training_machine]
+    machine = training_machines.find_machine(job.training_machine)
+    accelerator = {"acceleratorType": machine.accelerator_type, "acceleratorCount": 1}
     variables = [{"name": name, "value": value} for name, value in environment().items()]
     container = {"imageUri": _image(job), "args": list_arguments(job), **({"env": variables} if variables else {})}
     spec: dict[str, Any] = {
@@ -21,8 +22,7 @@ def body(job: TuningJob | TuningSpec) -> dict[str, Any]:
             {
                 "machineSpec": {
                     "machineType": machine.machine_type,
-                    "acceleratorType": machine.accelerator_type,
-                    "acceleratorCount": 1,
+                    **(accelerator if machine.accelerator_type else {}),
                 },
                 "replicaCount": "1",
                 "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": disk_gigabytes(job)},
@@ -62,8 +62,8 @@ def python(job: TuningJob | TuningSpec, location: str) -> str:
         "    worker_pool_specs=[{",
         '        "machine_spec": {',
         f'            "machine_type": {machine["machineType"]!r},',
-        f'            "accelerator_type": {machine["acceleratorType"]!r},',
-        '            "accelerator_count": 1,',
+        *([f'            "accelerator_type": {machine["acceleratorType"]!r},'] if "acceleratorType" in machine else []),
+        *(['            "accelerator_count": 1,'] if "acceleratorType" in machine else []),
         "        },",
         '        "replica_count": 1,',
         f'        "disk_spec": {{"boot_disk_type": "pd-ssd", "boot_disk_size_gb": {disk_gigabytes(job)}}},',

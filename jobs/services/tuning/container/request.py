@@ -30,11 +30,11 @@ def jobs_like(job: TuningJob) -> TrainingJobs[Any]:
 
 
 def make_spec(job: TuningJob, labels: Mapping[str, str]) -> CustomJobSpec:
-    machine = training_machines.list_machines()[job.training_machine]
+    machine = training_machines.find_machine(job.training_machine)
     return CustomJobSpec(
         display_name=job.display_name,
         image=job.trainer_image,
-        machine=MachineSpec(machine.machine_type, machine.accelerator_type, 1),
+        machine=MachineSpec(machine.machine_type, machine.accelerator_type, 1 if machine.accelerator_type else 0),
         arguments=list_arguments(job),
         output_uri=job.output_uri,
         labels=labels,

@@ -35,3 +35,10 @@ def test_python_is_python(job):
     text = code.python(job)
     compile(text, "job.py", "exec")
     assert "job.submit(restart_job_on_worker_restart=True)" in text
+
+
+@pytest.mark.parametrize("show", [code.python, code.curl, code.body_json])
+def test_a_machine_that_the_table_has_lost_is_named_all_the_same(job, show):
+    job.training_machine = "a9-lost"
+    assert "a9-lost" in show(job)
+    assert "ccelerator" not in show(job)
