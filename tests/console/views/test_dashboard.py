@@ -113,7 +113,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint()
     page()
-    with django_assert_num_queries(25):
+    with django_assert_num_queries(26):
         page()
 
 
