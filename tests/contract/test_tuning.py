@@ -1,5 +1,6 @@
 import pytest
 
+from jobs.services.tuned_models.results import sort_out
 from jobs.vertex.errors import NotFound, Refused
 from tests.fakes import LOCATION, PARENT, PROJECT
 
@@ -110,3 +111,17 @@ def test_a_job_that_is_not_there(world):
 
 def test_jobs_that_ended_do_not_run(world, tuned):
     assert world.gateway.tuning.count_running() == 0
+
+
+def names_below(world, folder, path=""):
+    page = world.gateway.storage.list_folder(f"{folder}/{path}".rstrip("/"), "", 500)
+    deeper = [name for one in page.folders for name in names_below(world, folder, f"{path}{one}/")]
+    return [*(f"{path}{one.name}" for one in page.objects), *deeper]
+
+
+def test_the_model_that_a_tuning_leaves_is_recognised(world, tuned):
+    found = sort_out(names_below(world, tuned[0].output_uri))
+    assert (found.model.folder, found.model.form) == ("postprocess/node-0/checkpoints/final", "whole")
+    assert {place.form for place in found.checkpoints} <= {"adapter"}
+    steps = {checkpoint.step for checkpoint in tuned[1][-1].checkpoints}
+    assert {place.number for place in found.checkpoints} == (steps if world.name == "local" else set())

@@ -19,10 +19,19 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
+def last(values: Sequence[float]) -> float:
+    return values[-1]
+
+
 SUMS = {"ALIGN_DELTA", "ALIGN_SUM"}
-OF_GAUGES: Mapping[str, Callable[[Sequence[float]], float]] = {"ALIGN_MAX": max, "ALIGN_MIN": min, "ALIGN_MEAN": mean}
+OF_GAUGES: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "ALIGN_MAX": max,
+    "ALIGN_MIN": min,
+    "ALIGN_MEAN": mean,
+    "ALIGN_NEXT_OLDER": last,
+}
 RATE = "ALIGN_RATE"
-WHOLE_ALIGNERS = {*SUMS, "ALIGN_MAX", "ALIGN_MIN"}
+WHOLE_ALIGNERS = {*SUMS, "ALIGN_MAX", "ALIGN_MIN", "ALIGN_NEXT_OLDER"}
 ALIGNERS = {*SUMS, *OF_GAUGES, RATE, "ALIGN_PERCENTILE_50", "ALIGN_PERCENTILE_95", "ALIGN_PERCENTILE_99"}
 REDUCERS = {
     "REDUCE_SUM", "REDUCE_MEAN", "REDUCE_MAX", "REDUCE_MIN",

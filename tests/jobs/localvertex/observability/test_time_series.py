@@ -106,6 +106,8 @@ def test_percentiles_of_latencies():
 def test_replicas_of_now():
     gauge = {"alignmentPeriod": "3600s", "perSeriesAligner": "ALIGN_MAX", "crossSeriesReducer": "REDUCE_SUM"}
     assert values(ask("replicas", **gauge)) == [({}, [("05:00", "1")])]
+    older = ask("replicas", alignmentPeriod="60s", perSeriesAligner="ALIGN_NEXT_OLDER")
+    assert values(older)[0] == ({"deployed_model_id": "1"}, [("05:00", "1")])
 
 
 def test_rates_pages_and_headers():

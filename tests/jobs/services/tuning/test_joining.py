@@ -32,7 +32,10 @@ def endpoint(owner):
 
 def end_well(endpoint, **values):
     """One look before its page is closed."""
-    values = {"state": "SUCCEEDED", "phase": "BOUND", "resource_name": "projects/p/locations/l/tuningJobs/1"} | values
+    values = {
+        "state": "SUCCEEDED", "phase": "BOUND", "resource_name": "projects/p/locations/l/tuningJobs/1",
+        "result_folder": "postprocess/node-0/checkpoints/final", "result_form": "whole",
+    } | values  # fmt: skip
     return factories.job(
         auto_deploy=True,
         deploy_endpoint=endpoint,
@@ -158,3 +161,11 @@ def test_a_file_names_the_endpoint_and_says_when_it_is_not_there(owner, stranger
     assert job_files.load(owner, text).answers["deploy_endpoint"] == endpoint
     elsewhere = job_files.load(stranger, text)
     assert (elsewhere.answers["deploy_endpoint"], elsewhere.missing["deploy_endpoint"]) == (None, str(endpoint.pk))
+
+
+def test_what_cannot_be_deployed_joins_nothing(driver, endpoint, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    job = end_well(endpoint, result_form="adapter")
+    driver.step(job)
+    assert job.join_problem.startswith("The tuning left an adapter")
+    assert joined(job).count() == 0
