@@ -95,7 +95,8 @@ def _keep(job: TuningJob, state: str, reading: Reading) -> None:
     reading.save_points()
     is_wanted = job.auto_deploy and not job.joins_endpoint and not job.cancel_requested_at
     if state == TuningState.SUCCEEDED and job.state != state and is_wanted:
-        endpoints.deploy_for_job(job)
+        # With what this look has told: a job of `global` says only now in which region its model is.
+        endpoints.deploy_for_job(TuningJob.objects.select_related("owner").get(pk=job.pk))
 
 
 def _missing(claimed: Claim[TuningJob]) -> Outcome:

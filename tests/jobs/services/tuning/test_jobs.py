@@ -405,3 +405,17 @@ def test_a_folder_that_is_taken_at_the_last_moment_is_refused_by_the_database(ow
         ("output_uri", "Another tuning job already writes to this folder. Choose a different folder.")
     ]
     assert TuningJob.objects.count() == 1
+
+
+def test_after_a_job_of_global_the_endpoint_is_where_the_model_is(driver, fake_gateway, settings):
+    """Which is told with the success, and not before."""
+    job = bound(driver, fake_gateway, auto_deploy=True, location="global")
+    settings.VERTEX_LOCATION = "us-west1"
+    fake_gateway.tuning.start(job.resource_name)
+    driver.step(job)
+    assert job.tuned_model == ""
+    fake_gateway.tuning.succeed(job.resource_name)
+    driver.step(job)
+    assert "/locations/us-central1/" in job.tuned_model
+    endpoint = Endpoint.objects.get(main_model__job=job)
+    assert (endpoint.location, endpoint.model.location) == ("us-central1", "us-central1")
