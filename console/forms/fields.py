@@ -30,10 +30,12 @@ def check_name_length(value: str) -> None:
 
 
 def report_problems(form: forms.Form, problems: Iterable[Problem]) -> None:
-    """What the domain says, each at its field; a field that could not be read has its own error."""
+    """What the domain says, each at its field; a field that could not be read has its own error. What is about none of
+    them stands above all."""
     for problem in problems:
         if problem.field not in form.errors:
-            form.add_error(problem.field, ValidationError(problem.sentence, code=problem.code))
+            place = problem.field if problem.field in form.fields else None
+            form.add_error(place, ValidationError(problem.sentence, code=problem.code))
 
 
 def fill_replicas(values: dict[str, Any], low: str, high: str) -> None:

@@ -89,6 +89,7 @@ def _keep(job: TuningJob, state: str, reading: Reading) -> None:
     reading.save_points()
     is_wanted = job.auto_deploy and not job.joins_endpoint and not job.cancel_requested_at
     if state == TuningState.SUCCEEDED and job.state != state and is_wanted:
+        # With what this look has told: a job of `global` says only now in which region its model is.
         row = TuningJob.objects.select_related("owner").get(pk=job.pk)
         if reason := tuned_models.why_not_serve(row):
             row_claim.record(row, EventLevel.WARNING, _("The model was not deployed: %s") % reason)

@@ -203,7 +203,8 @@ def _endpoint_options(values: Values, terms: Terms) -> Iterator[Problem]:
     """Of the accelerators of a machine nobody tells here."""
     options, is_beside = ServingOptions.from_json(values["endpoint_options"]), values["deploy_endpoint"] is not None
     machine = {"machine_type": values["machine_type"], "accelerator_count": 1, "spot": False, "shared_address": False}
-    yield from endpoint_rules.find_problems({"options": options, **machine})
+    for problem in endpoint_rules.find_problems({"options": options, **machine}):
+        yield replace(problem, field="machine_type") if problem.field == "machine" else problem
     if is_beside and options.idle_minutes is not None:
         yield Problem("not_offered", "idle_minutes", endpoint_rules.no_idle_beside())
 

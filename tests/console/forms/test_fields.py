@@ -8,7 +8,8 @@ import pytest
 from django import forms
 
 import console.forms
-from console.forms.fields import MultilineField
+from console.forms.fields import MultilineField, report_problems
+from jobs.errors import Problem
 
 # What is read as lines, as JSON or as YAML, and not kept as it was typed.
 PARSED = {
@@ -39,3 +40,14 @@ def test_every_text_of_several_lines_is_such_a_field():
         if isinstance(field.widget, forms.Textarea) and not isinstance(field, MultilineField)
     }
     assert found == PARSED
+
+
+def test_a_problem_of_no_field_stands_above_all():
+    form = MinimalForm({"name": "x"})
+    assert form.is_valid()
+    report_problems(form, [Problem("wrong", "moon", "Choose another moon."), Problem("bad", "name", "Another name.")])
+    assert form.errors == {"__all__": ["Choose another moon."], "name": ["Another name."]}
+
+
+class MinimalForm(forms.Form):
+    name = forms.CharField()

@@ -62,6 +62,9 @@ def test_options_of_the_endpoint_are_one_answer():
     wrong = DeploymentForm(typed | {"idle_minutes": "3"}, terms=Terms(), machines={}, offered=offered)
     assert errors(wrong)["idle_minutes"] == ["Enter a whole number of minutes from 5 to 480."]
     assert wrong.opens_advanced
+    nowhere = DeploymentForm(typed | {"machine_type": ""}, terms=Terms(), machines={}, offered=offered)
+    words = "Choose a machine. Without one, Vertex AI decides on all of the Advanced settings."
+    assert errors(nowhere)["machine_type"] == [words]
 
 
 def test_a_base_model_that_cannot_be_tuned_says_why():

@@ -440,3 +440,17 @@ def test_a_folder_that_cannot_be_listed_is_taken_as_documented(driver, fake_gate
     driver.rest(job)
     assert (job.state, job.result_form) == ("SUCCEEDED", "")
     assert Endpoint.objects.get().model.artifact_uri.endswith("/postprocess/node-0/checkpoints/final")
+
+
+def test_after_a_job_of_global_the_endpoint_is_where_the_model_is(driver, fake_gateway, settings):
+    """Which is told with the success, and not before."""
+    job = bound(driver, fake_gateway, auto_deploy=True, location="global")
+    settings.VERTEX_LOCATION = "us-west1"
+    fake_gateway.tuning.start(job.resource_name)
+    driver.step(job)
+    assert job.tuned_model == ""
+    fake_gateway.tuning.succeed(job.resource_name)
+    driver.step(job)
+    assert "/locations/us-central1/" in job.tuned_model
+    endpoint = Endpoint.objects.get(main_model__job=job)
+    assert (endpoint.location, endpoint.model.location) == ("us-central1", "us-central1")
