@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
-from console.presenters.endpoints.details import money
+from console.presenters.components.price_words import money
 from jobs.models import LOCAL_MACHINE, Endpoint, FoundKind, FoundResource, InventoryLook
 from jobs.models.found import FoundResourceQuerySet
 from jobs.services.inventory import attachment, policies

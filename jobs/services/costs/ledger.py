@@ -3,7 +3,8 @@
 A deployed model costs from when it is ready until it is undeployed: for the replicas that run, and for those that it
 has at least while nobody tells. Whenever its machine, its replicas or their price change, its period ends and another
 one begins, so that no later price changes what was spent. A tuning job costs once it succeeded and Vertex AI told its
-tokens; nobody tells what another one cost. The local Vertex AI costs nothing and has no entries.
+tokens; nobody tells what another one cost. The local Vertex AI costs nothing and has no entries; what others deployed
+and a person attached was not spent here and has none either.
 """
 
 from collections.abc import Iterable
@@ -58,7 +59,7 @@ def _terms_of(model: DeployedModel, current: LedgerEntry | None) -> dict[str, An
     """Nothing while it costs nothing. A price that was known and that nobody tells now is still the one that counts."""
     replicas = model.min_replicas if model.available_replicas is None else model.available_replicas
     is_paid = model.state in PAID and model.started_at and replicas and not machine_prices.is_free(model.machine_type)
-    if not is_paid:
+    if not (is_paid and model.made_here):
         return {}
     machine = machine_prices.machine_of(model)
     price = machine_prices.find_prices([machine])[machine]

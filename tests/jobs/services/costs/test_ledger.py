@@ -111,7 +111,10 @@ def test_a_price_that_nobody_tells_any_more_goes_on():
     assert spent(model, 2).usd == 2 + 2 * 2
 
 
-@pytest.mark.parametrize("values", [{"machine_type": ""}, {"location": "europe-west4"}, {"spot": True}])
+@pytest.mark.parametrize(
+    "values",
+    [{"machine_type": ""}, {"location": "europe-west4"}, {"spot": True}, {"serving_options": {"flex_start_hours": 3}}],
+)
 def test_what_has_no_known_price_is_counted_as_unknown(values):
     model = deployed(**values)
     follow(model, START)
@@ -127,6 +130,7 @@ def test_what_has_no_known_price_is_counted_as_unknown(values):
         {"state": "DEPLOYING"},
         {"state": "UNDEPLOYING", "started_at": None},
         {"min_replicas": 0, "available_replicas": None},
+        {"made_here": False},
     ],
 )
 def test_what_costs_nothing_has_no_entry(values):
