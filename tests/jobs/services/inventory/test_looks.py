@@ -72,8 +72,8 @@ def test_the_price_is_of_the_replicas_that_always_work():
     assert one is not None
     assert looks.usd_per_hour([L4, Machines("g2-standard-12", count=1)], LOCATION) == 3 * one
     assert looks.usd_per_hour([Machines("g2-standard-12", count=0)], LOCATION) == Decimal(0)
-    unknown = ([L4, Machines("unheard-of")], LOCATION), ([], LOCATION), ([L4], "europe-west4")
-    assert [looks.usd_per_hour(*one) for one in unknown] == [None, None, None]
+    assert looks.usd_per_hour([L4, Machines("unheard-of")], LOCATION) is None
+    assert (looks.usd_per_hour([], LOCATION), looks.usd_per_hour([L4], "europe-west4")) == (None, None)
 
 
 def test_what_this_console_made_is_left_out(fake_gateway):
