@@ -8,9 +8,22 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+SECRET_VERSION = r"projects/[^/\s]+/secrets/[^/\s]+/versions/[^/\s]+"  # noqa: S105 - the form of a name
+# An image with its registry, as `docker push` takes it.
+TRAINER_IMAGE = r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]+)?(@sha256:[0-9a-f]{64})?"
+TRAINER_EXAMPLE = "us-central1-docker.pkg.dev/my-project/garden/garden-trainer"
+
 
 def env(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def env_text(name: str, pattern: str, example: str) -> str:
+    """Empty, or of that form from its beginning to its end."""
+    value = env(name)
+    if value and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a valid value. Enter, for example, {example}.")
+    return value
 
 
 def env_bool(name: str, default: bool = False) -> bool:

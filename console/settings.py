@@ -8,7 +8,20 @@ from django.utils.translation import gettext_lazy as _
 
 from console.connections import database, files, mail, redis
 from console.datadir import load_secret, open_data_dir, unusable
-from console.environment import env, env_bool, env_choice, env_locations, env_networks, env_number, env_secret, env_url
+from console.environment import (
+    SECRET_VERSION,
+    TRAINER_EXAMPLE,
+    TRAINER_IMAGE,
+    env,
+    env_bool,
+    env_choice,
+    env_locations,
+    env_networks,
+    env_number,
+    env_secret,
+    env_text,
+    env_url,
+)
 from jobs import log_lines
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -73,6 +86,12 @@ VERTEX_AMBIGUOUS_SECONDS = env_number("VERTEX_AMBIGUOUS_SECONDS", 600, 0)
 VERTEX_LOOK_SECONDS = env_number("VERTEX_LOOK_SECONDS", 15, 0.2)
 # How many jobs Vertex AI is given at once; the others wait here, where their order can be changed. 0: all of them.
 VERTEX_TUNING_AT_ONCE = int(env_number("VERTEX_TUNING_AT_ONCE", 0, 0))
+# The container that trains adapters where managed tuning doesn't: its image; a folder with the weights of base models,
+# else Hugging Face, with the token in the secret; the account that it runs as, else Vertex AI's own.
+VERTEX_TRAINER_IMAGE = env_text("VERTEX_TRAINER_IMAGE", TRAINER_IMAGE, f"{TRAINER_EXAMPLE}:1")
+VERTEX_TRAINER_WEIGHTS = env_text("VERTEX_TRAINER_WEIGHTS", r"gs://[^/]+.*", "gs://my-bucket/base-models").rstrip("/")
+VERTEX_TRAINER_SECRET = env_text("VERTEX_TRAINER_SECRET", SECRET_VERSION, "projects/p/secrets/hf-token/versions/latest")
+VERTEX_TRAINER_ACCOUNT = env_text("VERTEX_TRAINER_ACCOUNT", r"[^@\s]+@[^@\s]+", "trainer@p.iam.gserviceaccount.com")
 VERTEX_GATEWAY = "jobs.vertex.sdk.Gateway"
 
 INSTALLED_APPS = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0052_preflight'),
+        ("jobs", "0052_preflight"),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0052_preflight'),
+        ("jobs", "0055_found_resources"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -25,7 +25,7 @@ def fill_locations(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0052_preflight"),
+        ("jobs", "0058_ledger_backfill"),
     ]
 
     operations = [

@@ -15,6 +15,7 @@ from jobs.states import TUNED, TUNING_TERMINAL, UNSENT, TuningState
 from .dataset import Dataset
 from .fields.deferred_text import DeferredJSONField, DeferredTextField
 from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
+from .runs.container import InContainer
 from .runs.deployment import JoinsEndpoint
 from .runs.results import FoundResults
 from .runs.settings import AdvancedSettings
@@ -25,7 +26,7 @@ T = TypeVar("T")
 LINE = (
     "display_name", "location", "phase", "error_message", "notice", "created_at", "started_at", "ended_at", "state",
     "status_group", "base_model", "tuning_mode", "epochs", "total_steps", "step", "epoch", "train_loss", "loss_curve",
-    "duration", "visibility",
+    "duration", "visibility", "training_machine",
 )  # fmt: skip
 
 
@@ -141,7 +142,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         return self.only(*LINE)
 
 
-class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, FoundResults, PaidResource):
+class TuningJob(InContainer, AdvancedSettings, JoinsEndpoint, InSweep, FoundResults, PaidResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
     status_group = models.GeneratedField(
         expression=Case(

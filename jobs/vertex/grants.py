@@ -70,5 +70,21 @@ def ask_for_quota(name: str, value: int, region: str) -> str:
     )
 
 
+def build_trainer(location: str) -> list[str]:
+    """From the folder of this program: the image that trains adapters, in the project's own registry."""
+    place = location if _PLACE.fullmatch(location) and location != "global" else "us-central1"
+    host = f"{place}-docker.pkg.dev"
+    image = f"{host}/{settings.VERTEX_PROJECT.replace(':', '/')}/garden/garden-trainer:1"
+    return [
+        enable_api("artifactregistry.googleapis.com"),
+        f"gcloud artifacts repositories create garden --repository-format=docker --location={place}"
+        f" --project={settings.VERTEX_PROJECT}",
+        f"gcloud auth configure-docker {host}",
+        f"docker build -f containers/trainer.containerfile -t {image} .",
+        f"docker push {image}",
+        f"export VERTEX_TRAINER_IMAGE={image}",
+    ]
+
+
 def _name_bucket(bucket: str) -> str:
     return bucket if _BUCKET.fullmatch(bucket) else "BUCKET"

@@ -7,7 +7,7 @@ UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from jobs.vertex.found import FoundPage
 from jobs.vertex.skus import SkuPage
@@ -16,6 +16,7 @@ from jobs.vertex.values import (
     ChatChunk,
     ChatRequest,
     Credentials,
+    CustomJobSpec,
     DeploySpec,
     DeployToExistingSpec,
     Listing,
@@ -116,8 +117,13 @@ class Storage(Protocol):
         """Creates the bucket of `uri` in this location (empty: the configured one) when it does not exist."""
 
 
-class Tuning(Protocol):
-    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+Spec = TypeVar("Spec", contravariant=True)
+
+
+class TrainingJobs(Protocol[Spec]):
+    """Tuning jobs, or custom jobs, which are answered in the same words: what only the one kind has is empty."""
+
+    def create(self, spec: Spec) -> RemoteTuningJob:
         """Paid. Sent at most once; OutcomeUnknown when it may have been accepted."""
 
     def get(self, name: str) -> RemoteTuningJob: ...
@@ -131,10 +137,12 @@ class Tuning(Protocol):
         something may have been made a moment ago, no filter of the server is relied on.
         """
 
+    def cancel(self, name: str) -> None: ...
+
+
+class Tuning(TrainingJobs[TuningJobSpec], Protocol):
     def count_running(self, location: str = "") -> int:
         """Jobs that are queued, pending or running, in this location (empty: the configured one) and `global`."""
-
-    def cancel(self, name: str) -> None: ...
 
 
 class Metrics(Protocol):
@@ -228,6 +236,8 @@ class VertexGateway(Protocol):
     def storage(self) -> Storage: ...
     @property
     def tuning(self) -> Tuning: ...
+    @property
+    def custom_jobs(self) -> TrainingJobs[CustomJobSpec]: ...
     @property
     def metrics(self) -> Metrics: ...
     @property

@@ -82,6 +82,23 @@ class TuningJobSpec:
 
 
 @dataclass(frozen=True)
+class CustomJobSpec:
+    """A container that trains, on one machine. `arguments` and `environment` hold no secret. `service_account` empty:
+    Vertex AI's own; `location` empty: the one that is configured."""
+
+    display_name: str
+    image: str
+    machine: MachineSpec
+    arguments: Sequence[str]
+    output_uri: str
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
+    disk_gigabytes: int = 200
+    location: str = ""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     checkpoint_id: str
     epoch: int

@@ -22,6 +22,7 @@ API_METHODS = {
     "tuning.find": "list_tuning_jobs",
     "tuning.get": "get_tuning_job",
     "deployment.deploy": "deploy",
+    "custom_jobs.create": "create_custom_job",
 }
 
 

@@ -33,7 +33,7 @@ from tests.fakes.inventory import FakeInventory
 from tests.fakes.observability import FakeLogs, FakeMonitoring
 from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
-from tests.fakes.tuning import FakeMetrics, FakeTuning
+from tests.fakes.tuning import FakeCustomJobs, FakeMetrics, FakeTuning
 
 __all__ = [
     "BUCKET",
@@ -66,6 +66,7 @@ class FakeGateway:
         self.catalogue = FakeCatalogue(self)
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)
+        self.custom_jobs: FakeCustomJobs = FakeCustomJobs(self)
         self.metrics = FakeMetrics(self)
         self.logs = FakeLogs(self)
         self.monitoring = FakeMonitoring(self)

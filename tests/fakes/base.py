@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PROJECT, LOCATION, BUCKET = "garden-local", "us-central1", "garden-local"
 PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
-CREATES = frozenset({"tuning.create", "deployment.deploy", "deployment.deploy_to_existing"})
+CREATES = frozenset({"tuning.create", "custom_jobs.create", "deployment.deploy", "deployment.deploy_to_existing"})
 STAGES = ("STARTING_DEPLOYMENT", "PREPARING_MODEL", "STARTING_MODEL_SERVER", "FINISHING_UP", "SUCCESSFULLY_DEPLOYED")
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 MACHINES = (MachineSpec("g2-standard-12", "NVIDIA_L4", 1, "vLLM"), MachineSpec("n2-standard-8", title="CPU"))

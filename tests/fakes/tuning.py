@@ -1,11 +1,16 @@
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from jobs.localvertex.tuning import board_file
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.values import Checkpoint, Point, RemoteError, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.values import Checkpoint, Point, RemoteError, RemoteTuningJob
 from tests.fakes.base import LOCATION, PARENT, PROJECT, TERMINAL, Creation, Part, remote
 
 if TYPE_CHECKING:
@@ -17,18 +22,19 @@ class FakeTuning(Part):
     """`lag`: how many whole looks (`find`) a new job stays hidden from, as a list that is not yet consistent."""
 
     noun = "tuning"
+    kind, collection = "tuning-job", "tuningJobs"
 
     def __init__(self, world: "FakeGateway") -> None:
         super().__init__(world)
         self.jobs: dict[str, RemoteTuningJob] = {}
-        self.specs: dict[str, TuningJobSpec] = {}
+        self.specs: dict[str, Any] = {}
         self.lag = 0
         # What a success leaves in its output folder.
         self.lay: Callable[[FakeStorage, str], None] = _lay_final
         self._hidden: Counter[str] = Counter()
 
     @remote
-    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+    def create(self, spec: Any) -> RemoteTuningJob:
         self._check(spec)
         job = self.add(spec.labels, display_name=spec.display_name, location=spec.location or LOCATION)
         self.specs[job.name] = spec
@@ -68,7 +74,7 @@ class FakeTuning(Part):
 
     def add(self, labels: Mapping[str, str], *, display_name: str = "", location: str = LOCATION) -> RemoteTuningJob:
         """A job as if somebody had created it; the ledger has it, too."""
-        name = f"projects/{PROJECT}/locations/{location}/tuningJobs/{7000 + len(self.jobs)}"
+        name = f"projects/{PROJECT}/locations/{location}/{self.collection}/{7000 + len(self.jobs)}"
         job = RemoteTuningJob(
             name=name, state="PENDING", labels=dict(labels), display_name=display_name, create_time=self.world.tick(),
             start_time=None, end_time=None, error=None, experiment="", tuned_model="", checkpoints=(), total_steps=None,
@@ -76,7 +82,7 @@ class FakeTuning(Part):
         )  # fmt: skip
         self.jobs[name] = job
         self._hidden[name] = self.lag
-        self.world.ledger.append(Creation("tuning-job", name, job.labels))
+        self.world.ledger.append(Creation(self.kind, name, job.labels))
         return job
 
     def start(self, name: str, *, total_steps: int = 6, **more_stats: Any) -> None:
@@ -120,7 +126,7 @@ class FakeTuning(Part):
                 self.step(name, step, 4.0 / step)
             self.succeed(name)
 
-    def _check(self, spec: TuningJobSpec) -> None:
+    def _check(self, spec: Any) -> None:
         if "@" not in spec.base_model:
             raise Refused("Invalid open source publisher model resource name.", "INVALID_ARGUMENT")
         if not self.world.catalogue.known(spec.base_model).can_tune:
@@ -147,6 +153,56 @@ def _lay_final(storage: "FakeStorage", output_uri: str) -> None:
     final = f"{output_uri}/postprocess/node-0/checkpoints/final"
     storage.put_model(final)
     storage.objects[f"{final}/adapter/adapter.gguf"] = b"GGUF"
+
+
+class FakeCustomJobs(FakeTuning):
+    """A container that writes its reports into its folder, as the trainer does."""
+
+    noun = "custom_jobs"
+    kind, collection = "custom-job", "customJobs"
+
+    def start(self, name: str, *, total_steps: int = 6, **more_stats: Any) -> None:
+        self._change(name, state="RUNNING", start_time=self.world.tick())
+        stats = {"tuningDatasetExampleCount": "12", "tuningStepCount": str(total_steps), **more_stats}
+        self._write(name, "logs/tuning_data_stats.json", json.dumps(stats).encode())
+        self._log(name, "training started\n")
+
+    def step(self, name: str, step: int, loss: float = 1.0, *, kind: str = "train") -> None:
+        """One more record of the event file."""
+        events = self._events.setdefault(name, [])
+        at = self.world.tick().timestamp()
+        events.append({"event": {"train": "step"}.get(kind, kind), "step": step, "loss": loss, "time": at})
+        self._write(name, "logs/events.out.tfevents.1.fake", event_file(events))
+
+    def succeed(self, name: str) -> None:
+        self._change(name, state="SUCCEEDED", end_time=self.world.tick())
+        results = "postprocess/node-0/checkpoints"
+        for file in ("final/config.json", "final/adapter/adapter.gguf"):
+            self._write(name, f"{results}/{file}", b"{}")
+        for step in (3, 6):
+            for file in ("adapter_config.json", "adapter_model.safetensors"):
+                self._write(name, f"{results}/checkpoint-{step}/{file}", b"{}")
+
+    def _check(self, spec: Any) -> None:
+        problem = self.world.storage._problem(spec.output_uri)
+        if problem:
+            raise Refused(problem, "INVALID_ARGUMENT")
+
+    def _write(self, name: str, path: str, content: bytes) -> None:
+        if name in self.specs:
+            self.world.storage.objects[f"{self.specs[name].output_uri}/{path}"] = content
+
+    @cached_property
+    def _events(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
+
+
+def event_file(events: list[dict[str, Any]]) -> bytes:
+    """As the local server writes it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "events"
+        board_file.write(events, path)
+        return path.read_bytes()
 
 
 class FakeMetrics(Part):

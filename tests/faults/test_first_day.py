@@ -23,7 +23,8 @@ from jobs.services.preflight import preflight, subjects
 from jobs.services.preflight.lines import Check, Verdict
 from jobs.services.tuning import jobs as tuning_jobs
 from jobs.vertex import get_gateway
-from jobs.vertex.sdk import clients, credentials, project
+from jobs.vertex.sdk import clients, credentials
+from jobs.vertex.sdk.cloud import rest
 from jobs.vertex.sdk.storage import objects
 from tests.support import factories
 from tests.support.googlecloud import BUCKET, GoogleCloud, google_cloud
@@ -63,7 +64,7 @@ def environment_of(cloud: GoogleCloud) -> Iterator[None]:
 
 def forget() -> None:
     """As in a process that has just started."""
-    for cached in (get_gateway, clients._client, credentials.load, project._session, objects._build_client):
+    for cached in (get_gateway, clients._client, credentials.load, rest._session, objects._build_client):
         cached.cache_clear()
 
 

@@ -26,6 +26,7 @@ REFERENCE = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/refe
 BASE = "google.cloud.aiplatform_v1beta1.services"
 PATH = re.compile(r"v\d+(?:beta\d+)?/")
 STANDARD = {"get": "get", "list": "list", "post": "create", "patch": "patch", "delete": "delete", "put": "update"}
+PLAIN = re.compile(r"v\d+(?:beta\d+)?/[\w/:]*\w")
 OPERATIONS = re.compile(r"/v1beta1/\{name=projects/\*/locations/\*(/operations/\*)?\}")
 COLLECTIONS = frozenset({"get", "post"})
 # Methods of the storage client that ask Google nothing.
@@ -104,6 +105,8 @@ def _find_paths() -> dict[str, set[str]]:
 
 
 def _text_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value) if PLAIN.fullmatch(str(node.value)) else ""
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     return ""

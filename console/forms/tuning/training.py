@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 from console.forms.fields import DecimalField, LearningRateField, lazy_text
 from jobs.errors import Problem
 from jobs.models import Dataset, TuningMode
+from jobs.models.runs.container import Quantization
 from jobs.models.runs.settings import Schedule
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.services.tuning import spec_words as words
@@ -133,6 +134,18 @@ class TrainingForm(SweepForm):
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
 
+    training_machine = OfferedField(
+        label=_("Machine for the training"),
+        required=False,
+        help_text=_("For a LoRA adapter. It is billed for as long as the training takes, its start included."),
+    )
+    quantization = OfferedField(
+        label=_("Weights of the base model"),
+        required=False,
+        choices=[("", _("16 bits")), *Quantization.choices],
+        help_text=_("While the adapter is trained. Fewer bits need less memory on the GPU and take longer."),
+    )
+
     def __init__(
         self,
         *args: Any,
@@ -140,6 +153,7 @@ class TrainingForm(SweepForm):
         terms: Terms,
         offered: Sequence[Dataset] = (),
         missing: Mapping[str, str] = MappingProxyType({}),
+        training_machines: Mapping[str, str] = MappingProxyType({}),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -149,6 +163,7 @@ class TrainingForm(SweepForm):
         self._dataset_field("dataset").queryset = datasets
         self._dataset_field("validation_dataset").queryset = datasets
         self._offer_for_validation(offered)
+        self._offer_machines(terms.facts, training_machines)
         self._say_the_ranges(terms.facts)
         self.add_sweep_fields(terms)
 
@@ -179,6 +194,13 @@ class TrainingForm(SweepForm):
             *((key, str(one)) for key, one in keys if key == chosen or (one.is_usable and key != train)),
         ]
 
+    def _offer_machines(self, facts: TuningFacts, machines: Mapping[str, str]) -> None:
+        """`machines`: their titles, by type."""
+        field = self.fields["training_machine"]
+        assert isinstance(field, forms.ChoiceField)
+        managed = [("", _("Managed tuning"))] if TuningMode.PEFT_ADAPTER in facts.managed_modes else []
+        field.choices = [*managed, *machines.items()]
+
     def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
         """For datasets that a loaded file names and that this person does not have."""
         for name, title in missing.items():
@@ -201,7 +223,7 @@ class TrainingForm(SweepForm):
     def clean(self) -> None:
         values = self.cleaned_data
         if values.get("tuning_mode") == TuningMode.FULL:
-            values["adapter_size"] = None
+            values |= {"adapter_size": None, "training_machine": "", "quantization": ""}
             self.errors.pop("adapter_size", None)
         self._settle_learning_rate(values)
         self.judge(self.terms)

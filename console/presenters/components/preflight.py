@@ -20,6 +20,7 @@ TITLES: Mapping[Check, str | Promise] = {
     Check.AGENTS: _("Vertex AI can read and write the bucket"),
     Check.TERMS: _("The terms of the base model are accepted"),
     Check.TUNING_QUOTA: _("A tuning job can run now"),
+    Check.TRAINING_QUOTA: _("The quota covers the GPU of the training"),
     Check.SERVING_QUOTA: _("The quota covers the accelerators"),
     Check.CAPACITY: _("The region has free machines"),
 }

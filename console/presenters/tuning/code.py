@@ -16,8 +16,11 @@ class Code:
     text: str
 
 
+_CUSTOM = _("Python, with google-cloud-aiplatform")
+
+
 def code_of(job: TuningJob | TuningSpec) -> list[Code]:
     return [
-        Code(_("Python, with google-genai"), code.python(job)),
+        Code(_CUSTOM if job.training_machine else _("Python, with google-genai"), code.python(job)),
         Code(_("Shell, with curl"), code.curl(job)),
     ]

@@ -116,7 +116,14 @@ def _costs(spec: TuningSpec) -> list[str]:
     """As the review of a new job says it."""
     if settings.VERTEX_API_ENDPOINT:
         return [_("It runs on this computer and costs nothing.")]
-    estimate = estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode)
+    estimate = estimates.of_data(
+        spec.dataset,
+        spec.epochs,
+        spec.base_model,
+        spec.tuning_mode,
+        training_machine=spec.training_machine,
+        region=spec.location,
+    )
     told = [_usd_of_training(spending.training_usd(estimate.cost_usd))]
     if spec.auto_deploy:
         told.append(deployment_words(spec.machine_type))

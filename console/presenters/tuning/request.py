@@ -5,7 +5,9 @@ from typing import Any
 
 from jobs.models import TuningJob
 from jobs.services.remote.create_once import labels
-from jobs.services.tuning.steps import dataset_uri, local_labels
+from jobs.services.tuning.container import code
+from jobs.services.tuning.container.request import dataset_uri
+from jobs.services.tuning.steps import local_labels
 
 ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 
@@ -15,6 +17,8 @@ def request_json(job: TuningJob) -> str:
 
 
 def request_body(job: TuningJob) -> dict[str, Any]:
+    if job.is_in_container:
+        return {**code.body(job), "labels": {**job.labels, **labels(job)}}
     validation = job.validation_dataset
     size = ADAPTER_SIZES.get(job.adapter_size or 0)
     hyper_parameters = {

@@ -30,7 +30,11 @@ from jobs.services.tuning.drafts import Conflict, Known
 from .drafts import request_check
 
 Which = Literal["train", "validation"]
-PREVIEWED = {"output": ("output_uri",), "name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
+PREVIEWED = {
+    "output": ("output_uri",),
+    "name": ("display_name",),
+    "training": ("dataset", "epochs", "tuning_mode", "training_machine"),
+}
 ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "upload-train": ("upload", "train"),
     "upload-validation": ("upload", "validation"),

@@ -25,17 +25,16 @@ from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.shortages import shortage_of, shortage_on
 from jobs.localvertex.storage.buckets import Buckets, Location, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.tuning import board_file, row_templates
-from jobs.localvertex.tuning.data_stats import data_stats
+from jobs.localvertex.tuning import row_templates
 from jobs.localvertex.tuning.events import EventFile
-from jobs.localvertex.tuning.results import FULL, upload_adapters
+from jobs.localvertex.tuning.results import FULL
+from jobs.localvertex.tuning.sharing import Sharing
 
 log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}
 POLL_SECONDS = 0.2
 HANG_SECONDS = 20.0
 LOG_SECONDS = 2.0
-METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
 # No exit code of the system: it was ended because it did nothing.
 HUNG = -1000
@@ -85,13 +84,14 @@ class Training:
         self._hang_seconds = hang_seconds
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
-        self._metrics_sent = time.monotonic()
-        self._has_new_checkpoint, self._look_again_at = False, 0.0
+        self._sharing = Sharing(job, folder, store, buckets, as_google=as_google)
         self.output = location(job.output_uri, "output_uri")
 
     def run(self, weights: Weights) -> None:
         """Raises `ApiError` with what the job's `error` shall say."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if found := self._sharing.restore():
+            self.say(f"Going on from {found}, which an earlier container of this job has left.")
         self._absorb()
         if "done" not in self._events.seen:
             self._fetch()
@@ -102,8 +102,7 @@ class Training:
     def send_log(self, *, force: bool = False) -> None:
         """Keeps `<outputUri>/logs/train.log` current; a storage that is away for a moment doesn't stop a training. As
         on Google Cloud the log is no file of the bucket."""
-        if force or time.monotonic() - self._metrics_sent > METRICS_SECONDS:
-            self._send_metrics()
+        self._sharing.send_metrics(force=force)
         if self._as_google:
             return
         path = self.folder / "train.log"
@@ -116,21 +115,6 @@ class Training:
         except (ApiError, OSError) as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
-
-    def _send_metrics(self) -> None:
-        """A custom job's, as an event file of TensorBoard where its arguments asked for one."""
-        self._metrics_sent = time.monotonic()
-        folder = self._note.get("outputs", {}).get("metrics")
-        events = EventFile(self.folder / "events.jsonl").new() if folder else []
-        if not events:
-            return
-        number = self.job.name.rpartition("/")[2]
-        path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
-        try:
-            board_file.write(events, path)
-            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=False)
-        except (ApiError, OSError) as error:
-            log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
     def say(self, sentence: str) -> None:
         """A line that cannot be written is missing from the log, and nothing more."""
@@ -278,7 +262,7 @@ class Training:
                     child.wait()
                     return HUNG
                 self.send_log()
-                self._share_checkpoints()
+                self._sharing.share_checkpoints()
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(POLL_SECONDS)
         except Cancelled:
@@ -289,7 +273,7 @@ class Training:
             raise
         if child.returncode:
             self._absorb()
-            self._share_checkpoints()
+            self._sharing.share_checkpoints()
         return child.returncode
 
     def _failure(self) -> ApiError:
@@ -304,39 +288,11 @@ class Training:
     def _absorb(self) -> None:
         """What cannot be kept now is read again with what comes next: a training does not end because of it."""
         try:
-            self._keep_statistics()
+            self._sharing.keep_statistics(self._events.new())
         except sqlite3.OperationalError as error:
             if not shortage_of(error):
                 raise
             self._events = EventFile(self.folder / "events.jsonl")
-
-    @property
-    def _is_tuning_job(self) -> bool:
-        """And no custom job, which has a plan like one."""
-        return "/tuningJobs/" in self.job.name
-
-    def _share_checkpoints(self) -> None:
-        """An adapter that was saved can be used at once. What cannot be written now is tried again, at the end, too."""
-        if self._as_google or not self._has_new_checkpoint or time.monotonic() < self._look_again_at:
-            return
-        try:
-            known = {one.step for one in self._store.get(TuningJob, self.job.name).tuned_model.checkpoints}
-            found = upload_adapters(self.job, self.folder, self._buckets, known)
-            if {one.step for one in found} != known:
-                with self._store.edit(TuningJob, self.job.name) as job:
-                    job.tuned_model.checkpoints, job.update_time = found, now()
-            self._has_new_checkpoint = False
-        except (ApiError, OSError, sqlite3.OperationalError) as error:
-            log.warning("a checkpoint of %s could not be written: %s", self.job.name, error)
-            self._look_again_at = time.monotonic() + LOG_SECONDS
-
-    def _keep_statistics(self) -> None:
-        for event in self._events.new():
-            self._has_new_checkpoint |= event.get("event") == "checkpoint" and self._is_tuning_job
-            if event.get("event") == "data_stats" and self._is_tuning_job:
-                with self._store.edit(TuningJob, self.job.name) as job:
-                    job.tuning_data_stats = data_stats(event)
-                    job.update_time = now()
 
 
 def in_words(code: int) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -128,14 +128,17 @@ def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Call
             time.sleep(0.2)
 
 
-def upload_adapters(job: TuningJob, folder: Path, buckets: Buckets, known: Iterable[int]) -> list[TunedModelCheckpoint]:
+def upload_adapters(
+    job: TuningJob, folder: Path, buckets: Buckets, known: Collection[int], place: Location | None = None
+) -> list[TunedModelCheckpoint]:
     """While the training goes on: the adapters that it has saved, each with what is needed to serve it, without those
-    of the steps in `known`. Returns all that can be told of now; a full model is none before its end."""
+    of the steps in `known`. Returns all that can be told of now; a full model is none before its end. `place`: of a
+    custom job's own folder."""
     spec = job.supervised_tuning_spec
     if spec.tuning_mode == FULL or spec.export_last_checkpoint_only:
         return []
     found = _checkpoints(job, folder)
-    place = location(job.output_uri, "output_uri") / RESULTS
+    place = place or location(job.output_uri, "output_uri") / RESULTS
     for checkpoint in found:
         if checkpoint.step not in known:
             for path in _checkpoint_files(job, folder, checkpoint.step):

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from jobs.models import TuningMode
 
 FACTS = Path(__file__).with_name("tuning_models.toml")
@@ -26,12 +28,24 @@ class ModeDefaults:
 
 
 @dataclass(frozen=True)
-class TuningFacts:
-    """`usd_per_million_tokens` None: no price is published. `defaults` by mode, and `tokens_per_character`, as Google's
-    calculator has them; `modes` the recommended first.
-    There is at least one epoch and one row in a step; a learning rate is above 0."""
+class ContainerFacts:
+    """Of a training in a container of the project's own. `weights`: their name on Hugging Face; `gigabytes` in 16
+    bits."""
 
     modes: tuple[str, ...]
+    weights: str
+    gigabytes: float
+
+
+@dataclass(frozen=True)
+class TuningFacts:
+    """`usd_per_million_tokens` None: no price is published; it is that of managed tuning. `defaults` by mode, and
+    `tokens_per_character`, as Google's calculator has them; `modes` the recommended first, with those of `container`
+    where there is one. There is at least one epoch and one row in a step; a learning rate is above 0."""
+
+    modes: tuple[str, ...]
+    managed_modes: tuple[str, ...]
+    container: ContainerFacts | None
     adapter_sizes: tuple[int, ...]
     max_sequence_tokens: int
     max_epochs: int
@@ -59,9 +73,13 @@ def _all_facts() -> dict[str, Any]:
     return tomllib.loads(FACTS.read_text(encoding="utf-8"))
 
 
-@cache
 def tuning_facts(name: str) -> TuningFacts | None:
     """None: managed tuning is not known to offer this model. `-pt` models are never tuned by it."""
+    return _tuning_facts(name, has_container=bool(settings.VERTEX_TRAINER_IMAGE))
+
+
+@cache
+def _tuning_facts(name: str, *, has_container: bool) -> TuningFacts | None:
     everything = _all_facts()
     model = everything["models"].get(name)
     if model is None:
@@ -69,9 +87,14 @@ def tuning_facts(name: str) -> TuningFacts | None:
     family = everything["families"].get(name.partition("@")[0], {})
     facts = {**everything["defaults"], **family, **model}
     price = facts.get("usd_per_million_tokens")
+    container = _container(facts.get("container"))
+    added = container.modes if container and has_container else ()
+    modes = tuple(dict.fromkeys((*facts["modes"], *added)))
     return TuningFacts(
-        modes=tuple(facts["modes"]),
-        adapter_sizes=tuple(facts["adapter_sizes"]) if TuningMode.PEFT_ADAPTER in facts["modes"] else (),
+        modes=modes,
+        managed_modes=tuple(facts["modes"]),
+        container=container,
+        adapter_sizes=tuple(facts["adapter_sizes"]) if TuningMode.PEFT_ADAPTER in modes else (),
         max_sequence_tokens=facts["max_sequence_tokens"],
         max_epochs=facts["max_epochs"],
         max_learning_rate=facts["max_learning_rate"],
@@ -79,10 +102,14 @@ def tuning_facts(name: str) -> TuningFacts | None:
         modality=facts["modality"],
         tokens_per_character={mode: _tokens_per_character(facts, mode) for mode in facts["modes"]},
         usd_per_million_tokens=None if price is None else Decimal(price),
-        defaults={mode: _mode_defaults(facts, mode) for mode in facts["modes"]},
+        defaults={mode: _mode_defaults(facts, mode) for mode in modes},
         source=facts["source"],
         as_of=facts["as_of"].isoformat(),
     )
+
+
+def _container(known: Mapping[str, Any] | None) -> ContainerFacts | None:
+    return ContainerFacts(tuple(known["modes"]), known["weights"], known["gigabytes"]) if known else None
 
 
 @cache

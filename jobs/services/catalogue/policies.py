@@ -9,11 +9,14 @@ from .facts import tuning_facts
 
 
 def why_not_tune(model: PublisherModel) -> str:
+    facts = tuning_facts(model.name)
+    if facts and facts.container and settings.VERTEX_TRAINER_IMAGE:
+        return ""
     if not model.can_tune and settings.VERTEX_API_ENDPOINT:
         return _("The server on this computer doesn't offer tuning for this model.")
     if not model.can_tune:
         return _("Vertex AI doesn't offer tuning for this model.")
-    if tuning_facts(model.name) is None:
+    if facts is None:
         return _("Managed tuning doesn't support this model.")
     return ""
 

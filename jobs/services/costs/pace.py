@@ -49,11 +49,11 @@ class Run:
     rows_a_step: float
 
 
-def find_pace(base_model: str, tuning_mode: str) -> Pace | None:
-    """By the last jobs of the same base model and mode, whoever started them; only the speed is told. By the trial of
-    this machine while there is none."""
-    trial = _trial(base_model, tuning_mode)
-    runs = _runs(base_model, tuning_mode)
+def find_pace(base_model: str, tuning_mode: str, training_machine: str = "") -> Pace | None:
+    """By the last jobs of the same base model, mode and machine, whoever started them; only the speed is told. By the
+    trial of this machine while there is none."""
+    trial = None if training_machine else _trial(base_model, tuning_mode)
+    runs = _runs(base_model, tuning_mode, training_machine)
     if not runs:
         return trial
     ratio = trial.step_seconds / trial.token_seconds if trial else STEP_IN_TOKENS
@@ -80,9 +80,9 @@ def _step_in_tokens(runs: list[Run]) -> float | None:
     return max(step, 0.0) / token if token > 0 else None
 
 
-def _runs(base_model: str, tuning_mode: str) -> list[Run]:
+def _runs(base_model: str, tuning_mode: str, training_machine: str) -> list[Run]:
     ended = TuningJob.objects.filter(
-        base_model=base_model, tuning_mode=tuning_mode, state=TuningState.SUCCEEDED,
+        base_model=base_model, tuning_mode=tuning_mode, training_machine=training_machine, state=TuningState.SUCCEEDED,
         started_at__isnull=False, first_step_at__isnull=False, last_step_at__gt=F("first_step_at"),
         ended_at__isnull=False,
     )  # fmt: skip

@@ -86,8 +86,7 @@ def _note(kind: FoundKind, location: str, **columns: Any) -> None:
 def _keep(kind: FoundKind, location: str, page: FoundPage, now: datetime) -> None:
     found = {ownership.key_of(one.name)[:LONGEST_KEY]: one for one in ownership.without_own(kind, page.resources)}
     rows = [
-        FoundResource(kind=kind, location=location, key=key, **_columns(kind, location, one, now))
-        for key, one in found.items()
+        FoundResource(kind=kind, location=location, key=key, **_columns(kind, one, now)) for key, one in found.items()
     ]
     FoundResource.objects.bulk_create(
         rows, batch_size=200, update_conflicts=True, unique_fields=["kind", "location", "key"], update_fields=SEEN
@@ -98,7 +97,7 @@ def _keep(kind: FoundKind, location: str, page: FoundPage, now: datetime) -> Non
     gone.delete()
 
 
-def _columns(kind: FoundKind, location: str, one: Found, now: datetime) -> dict[str, Any]:
+def _columns(kind: FoundKind, one: Found, now: datetime) -> dict[str, Any]:
     is_running = bool(one.models) if kind == FoundKind.ENDPOINT else kind in JOBS and one.state not in TUNING_TERMINAL
     return {
         "resource_name": _clean(one.name, LONGEST_RESOURCE),
@@ -106,7 +105,7 @@ def _columns(kind: FoundKind, location: str, one: Found, now: datetime) -> dict[
         "state": _clean(one.state, LONGEST_STATE),
         "facts": _facts(one),
         "is_running": is_running,
-        "usd_per_hour": usd_per_hour(one.machines, location) if is_running else None,
+        "usd_per_hour": usd_per_hour(one.machines, _location_of(one.name)) if is_running else None,
         "created_at": one.create_time or now,
         "seen_at": now,
     }
@@ -161,6 +160,10 @@ def usd_per_hour(machines: Iterable[Machines], location: str) -> Decimal | None:
     if any(price is None for price, _count in prices):
         return None
     return sum((price.usd_per_hour * count for price, count in prices if price), Decimal(0))
+
+
+def _location_of(name: str) -> str:
+    return name.partition("/locations/")[2].partition("/")[0]
 
 
 def _number(value: int, most: int = MOST) -> int:

@@ -14,6 +14,7 @@ from jobs.vertex.errors import NotFound, OverQuota, Refused, VertexError
 from .lines import Check, Line, Subject, Verdict
 
 TUNING_RIGHTS = ("aiplatform.tuningJobs.create", "aiplatform.tuningJobs.get", "aiplatform.tuningJobs.cancel")
+CONTAINER_RIGHTS = ("aiplatform.customJobs.create", "aiplatform.customJobs.get", "aiplatform.customJobs.cancel")
 SERVING_RIGHTS = ("aiplatform.endpoints.create", "aiplatform.endpoints.deploy", "aiplatform.models.upload")
 # Quotas of Vertex AI, by accelerator: as `gcloud ai model-garden models deploy` asks for them.
 SERVING_QUOTAS = {
@@ -21,8 +22,11 @@ SERVING_QUOTAS = {
     "NVIDIA_TESLA_P100": "P100", "NVIDIA_TESLA_A100": "A100", "NVIDIA_A100_80GB": "A10080GB",
     "NVIDIA_H100_80GB": "H100", "NVIDIA_RTX_PRO_6000": "RTXPRO6000",
 }  # fmt: skip
+TRAINING_QUOTAS = {"NVIDIA_L4": "L4", "NVIDIA_TESLA_A100": "A100", "NVIDIA_A100_80GB": "A10080GB"}
 TUNING_QUOTA = "GlobalConcurrentManagedOssModelTuningJobs"
 AGENTS = ("gcp-sa-aiplatform", "gcp-sa-vertex-moss-ft")
+# As which a container runs, unless it has an account of its own.
+CONTAINER_AGENTS = ("gcp-sa-aiplatform", "gcp-sa-aiplatform-cc")
 WRITES = frozenset({
     "roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin", "roles/storage.legacyBucketOwner",
 })  # fmt: skip
@@ -56,7 +60,9 @@ class Preflight:
             yield Check.AGENTS, self._agents
         if self.subject.base_model:
             yield Check.TERMS, self._terms
-        if self.subject.is_tuning:
+        if self.subject.training_accelerator:
+            yield Check.TRAINING_QUOTA, self._training_quota
+        elif self.subject.is_tuning:
             yield Check.TUNING_QUOTA, self._tuning_quota
         if self.subject.is_serving and self.subject.accelerators:
             yield Check.SERVING_QUOTA, self._serving_quota
@@ -83,7 +89,8 @@ class Preflight:
         return Line(Check.BILLING, Verdict.FAILED, text, (grants.link_billing(),))
 
     def _rights(self) -> Line:
-        wanted = (TUNING_RIGHTS if self.subject.is_tuning else ()) + (SERVING_RIGHTS if self.subject.is_serving else ())
+        training = CONTAINER_RIGHTS if self.subject.training_accelerator else TUNING_RIGHTS
+        wanted = (training if self.subject.is_tuning else ()) + (SERVING_RIGHTS if self.subject.is_serving else ())
         missing = self.gateway.project.missing_permissions(wanted or TUNING_RIGHTS + SERVING_RIGHTS)
         if not missing:
             return Line(Check.RIGHTS, Verdict.PASSED)
@@ -114,7 +121,7 @@ class Preflight:
     def _agents(self) -> Line:
         """Grants on the whole project are not seen here, so what is missing on the bucket is a warning."""
         number = self.gateway.project.number()
-        wanted = [grants.name_agent(number, agent) for agent in AGENTS]
+        wanted = self._name_agents(number)
         by_role = self.gateway.storage.members_by_role(self.subject.bucket)
         granted = {member for role, members in by_role.items() if role in WRITES for member in members}
         missing = [account for account in wanted if grants.name_member(account) not in granted]
@@ -123,6 +130,12 @@ class Preflight:
         commands = tuple(grants.grant_on_bucket(self._bucket_name, account) for account in missing)
         text = _("Vertex AI's own accounts have no role on the bucket, unless one on the whole project covers it.")
         return Line(Check.AGENTS, Verdict.WARNING, text, commands)
+
+    def _name_agents(self, number: str) -> list[str]:
+        if not self.subject.training_accelerator:
+            return [grants.name_agent(number, agent) for agent in AGENTS]
+        own = settings.VERTEX_TRAINER_ACCOUNT
+        return [own] if own else [grants.name_agent(number, agent) for agent in CONTAINER_AGENTS]
 
     def _terms(self) -> Line:
         model = PublisherModel.objects.filter(name=self.subject.base_model).first()
@@ -150,18 +163,23 @@ class Preflight:
             text = _("The quota for %(accelerator)s isn't known by name.") % {"accelerator": subject.accelerator_type}
             return Line(Check.SERVING_QUOTA, Verdict.UNKNOWN, text)
         name = f"CustomModelServing{SERVING_QUOTAS[subject.accelerator_type]}GPUsPerProjectPerRegion"
-        limit = self.gateway.project.quota(name, subject.serving_location)
-        words = {
-            "quota": name, "region": subject.serving_location, "limit": limit, "wanted": subject.accelerators,
-        }  # fmt: skip
+        return self._accelerator_quota(Check.SERVING_QUOTA, name, subject.serving_location, subject.accelerators)
+
+    def _training_quota(self) -> Line:
+        """Of containers of one's own: Google's restricted images have another."""
+        name = f"CustomModelTraining{TRAINING_QUOTAS[self.subject.training_accelerator]}GPUsPerProjectPerRegion"
+        return self._accelerator_quota(Check.TRAINING_QUOTA, name, self.subject.location, 1)
+
+    def _accelerator_quota(self, check: Check, name: str, region: str, wanted: int) -> Line:
+        limit = self.gateway.project.quota(name, region)
+        words = {"quota": name, "region": region, "limit": limit, "wanted": wanted}
         if limit is None:
-            text = _("The quota %(quota)s in %(region)s can't be read.") % words
-            return Line(Check.SERVING_QUOTA, Verdict.UNKNOWN, text)
-        if limit == UNLIMITED or limit >= subject.accelerators:
-            return Line(Check.SERVING_QUOTA, Verdict.PASSED)
-        command = grants.ask_for_quota(name, subject.accelerators, subject.serving_location)
+            return Line(check, Verdict.UNKNOWN, _("The quota %(quota)s in %(region)s can't be read.") % words)
+        if limit == UNLIMITED or limit >= wanted:
+            return Line(check, Verdict.PASSED)
+        command = grants.ask_for_quota(name, wanted, region)
         text = _("Accelerators needed: %(wanted)d. The quota %(quota)s in %(region)s is %(limit)d.") % words
-        return Line(Check.SERVING_QUOTA, Verdict.FAILED, text, (command,))
+        return Line(check, Verdict.FAILED, text, (command,))
 
     @cached_property
     def _location(self) -> str:

@@ -16,6 +16,7 @@ class Check(StrEnum):
     AGENTS = "agents"
     TERMS = "terms"
     TUNING_QUOTA = "tuning_quota"
+    TRAINING_QUOTA = "training_quota"
     SERVING_QUOTA = "serving_quota"
     CAPACITY = "capacity"
 
@@ -40,7 +41,8 @@ class Line:
 @dataclass(frozen=True)
 class Subject:
     """What money is to be spent on. Empty: not part of it. `location`: where is tuned; `serving_location`: where it is
-    deployed. `accelerators`: of all replicas together at the most."""
+    deployed. `accelerators`: of all replicas together at the most. `training_accelerator`: of the machine that a
+    container trains on."""
 
     location: str = ""
     serving_location: str = ""
@@ -49,6 +51,7 @@ class Subject:
     machine_type: str = ""
     accelerator_type: str = ""
     accelerators: int = 0
+    training_accelerator: str = ""
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import PublisherModel
-from jobs.services.catalogue import regions
+from jobs.services.catalogue import regions, training_machines
 
 from .lines import Subject
 
@@ -20,8 +20,14 @@ def of_project() -> Subject:
     )
 
 
-def of_training(base_model: str, output_uri: str, location: str = "") -> Subject:
-    return Subject(location=location or settings.VERTEX_LOCATION, bucket=_bucket_of(output_uri), base_model=base_model)
+def of_training(base_model: str, output_uri: str, location: str = "", training_machine: str = "") -> Subject:
+    machine = training_machines.list_machines().get(training_machine)
+    return Subject(
+        location=location or settings.VERTEX_LOCATION,
+        bucket=_bucket_of(output_uri),
+        base_model=base_model,
+        training_accelerator=machine.accelerator_type if machine else "",
+    )
 
 
 def of_deployment(base_model: str, machine_type: str, replicas: int, location: str = "") -> Subject:

@@ -45,8 +45,8 @@ def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
 def why_not_continue(job: TuningJob, checkpoint: str = "") -> str:
     """By a new job that goes on from the weights of this one; without a checkpoint, from those at its end.
 
-    Google takes whole models for that. The local Vertex AI goes on from an adapter, too; from one whose files were
-    seen, also while the training goes on.
+    Google's managed tuning takes whole models for that. A container of the project's own and the local Vertex AI go on
+    from an adapter, too; from one whose files were seen, also while the training goes on.
     """
     if not checkpoint:
         return _why_not_continue_at_the_end(job)
@@ -74,7 +74,8 @@ def check_can_continue(job: TuningJob, checkpoint: str = "") -> None:
 
 
 def _takes_checkpoints_of(job: TuningJob) -> bool:
-    return job.tuning_mode != TuningMode.PEFT_ADAPTER or bool(settings.VERTEX_API_ENDPOINT)
+    is_adapter = job.tuning_mode == TuningMode.PEFT_ADAPTER
+    return not is_adapter or job.is_in_container or bool(settings.VERTEX_API_ENDPOINT)
 
 
 def what_cancelling_loses(job: TuningJob) -> str:

@@ -9,14 +9,18 @@ from django.conf import settings
 from jobs.models import TuningJob, TuningMode
 from jobs.vertex.port import ADAPTER_SIZES
 
+from .container import code as container
+from .container.request import dataset_uri
 from .spec import TuningSpec
-from .steps import dataset_uri, local_labels
+from .steps import local_labels
 
 RATE = "@learning-rate@"
 
 
 def body(job: TuningJob | TuningSpec) -> dict[str, Any]:
     """What the console sends, but for its own labels: by those it would take the job for one of its own."""
+    if job.training_machine:
+        return container.body(job)
     tuning: dict[str, Any] = {"trainingDatasetUri": dataset_uri(job.dataset)}
     if job.validation_dataset:
         tuning["validationDatasetUri"] = dataset_uri(job.validation_dataset)
@@ -50,17 +54,20 @@ def _hyper_parameters(job: TuningJob | TuningSpec) -> dict[str, Any]:
 def body_json(job: TuningJob | TuningSpec) -> str:
     """With the learning rate as a plain decimal: 2e-05 was seen to make the service answer with an error."""
     content = body(job)
+    if job.training_machine:
+        return json.dumps(content, indent=2, ensure_ascii=False)
     content["supervisedTuningSpec"]["hyperParameters"]["learningRate"] = RATE
     return json.dumps(content, indent=2, ensure_ascii=False).replace(f'"{RATE}"', plain(job.learning_rate))
 
 
 def curl(job: TuningJob | TuningSpec) -> str:
     place = f"projects/{settings.VERTEX_PROJECT}/locations/{_location(job)}"
+    kind = "customJobs" if job.training_machine else "tuningJobs"
     token = (
         [] if settings.VERTEX_API_ENDPOINT else ['  -H "Authorization: Bearer $(gcloud auth print-access-token)" \\']
     )
     return "\n".join([
-        f'curl -X POST "{_address(_location(job))}/v1beta1/{place}/tuningJobs" \\',
+        f'curl -X POST "{_address(_location(job))}/v1beta1/{place}/{kind}" \\',
         *([] if settings.VERTEX_API_ENDPOINT else token),
         '  -H "Content-Type: application/json" \\',
         "  --data-binary @- <<'END_OF_JOB'",
@@ -70,6 +77,8 @@ def curl(job: TuningJob | TuningSpec) -> str:
 
 
 def python(job: TuningJob | TuningSpec) -> str:
+    if job.training_machine:
+        return container.python(job, _location(job))
     lines = [
         *(["from google.oauth2.credentials import Credentials"] if settings.VERTEX_API_ENDPOINT else []),
         "from google import genai",

@@ -22,8 +22,8 @@ from jobs.services.endpoints.serving.spec import is_json_of_options
 from jobs.text.deferred import gettext as _
 from jobs.text.yaml_data import read_yaml
 
+from .container.request import dataset_uri
 from .spec import TuningSpec
-from .steps import dataset_uri
 
 FORMAT, VERSION = "garden-console/tuning-job", 1
 MAX_BYTES = 48 * 1024
@@ -52,6 +52,8 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "weight_decay": OPTIONAL_NUMBER,
         "seed": OPTIONAL_WHOLE,
         "max_seq_length": OPTIONAL_WHOLE,
+        "training_machine": TEXT,
+        "quantization": TEXT,
     },
     "deployment": {
         "auto_deploy": TRUTH,
@@ -69,6 +71,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
 AT_FIRST: Mapping[str, Mapping[str, Any]] = {
     "training": {
         "warmup_ratio": None, "lr_scheduler_type": "", "weight_decay": None, "seed": None, "max_seq_length": None,
+        "training_machine": "", "quantization": "",
     },
     "deployment": {
         "deploy_endpoint": "", "endpoint_share": 0, "endpoint_min_replicas": 1, "endpoint_max_replicas": 1,

@@ -47,7 +47,9 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
                 raise NotAllowedNow(reason)
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))
-            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
+            image = settings.VERTEX_TRAINER_IMAGE if spec.training_machine else ""
+            kept = {"request_hash": request_hash, "estimate": estimate.as_dict(), "trainer_image": image}
+            job = TuningJob(pk=key, owner=owner, **kept, **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
@@ -67,7 +69,10 @@ def _find_concurrent(key: UUID) -> TuningJob:
 
 
 def _estimate(spec: TuningSpec) -> estimates.Estimate:
-    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode, spec.batch_size)
+    machine = spec.training_machine
+    return estimates.of_data(
+        spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode, spec.batch_size, machine, spec.location
+    )
 
 
 def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:
@@ -98,7 +103,7 @@ def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
 
 def subject_of(spec: TuningSpec) -> Subject:
     """What has to be there on Google Cloud for the training, and for the deployment after it."""
-    found = subjects.of_training(spec.base_model, spec.output_uri, spec.location)
+    found = subjects.of_training(spec.base_model, spec.output_uri, spec.location, spec.training_machine)
     if not spec.auto_deploy:
         return found
     return subjects.add_deployment(found, spec.machine_type, spec.endpoint_max_replicas, spec.location)

@@ -20,6 +20,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.values import Checkpoint, RemoteTuningJob
 
+from .container import reports, request
 from .joining import beside
 from .reading.log import read_log
 from .reading.metrics import Reading, read_metrics
@@ -34,11 +35,12 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
     """The state decides, so it is kept even when the metrics or the log cannot be read this time."""
     job = claimed.row
     try:
-        remote = get_gateway().tuning.get(job.resource_name)
+        remote = request.jobs_like(job).get(job.resource_name)
     except NotFound:
         return _missing(claimed)
     reading = Reading({"empty_looks": 0})
     try:
+        remote = reports.complete(job, remote)
         _read(claimed, remote, reading)
     except VertexError as error:
         logger.info("The progress of %s could not be read: %s", job.pk, error)
@@ -63,7 +65,7 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
         reading.changes["join_problem"] = joined.problem
         reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
-        _read(claimed, get_gateway().tuning.get(job.resource_name), reading, ended=True)
+        _read(claimed, reports.complete(job, request.jobs_like(job).get(job.resource_name)), reading, ended=True)
     if job.state in TUNED and not job.result_form:
         _find_model(job, reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
@@ -178,7 +180,9 @@ def _read(claimed: Claim[TuningJob], remote: RemoteTuningJob, reading: Reading, 
         return
     reading.changes |= read_log(claimed, ended=ended)
     experiment = remote.experiment or job.experiment
-    if experiment:
+    if job.is_in_container:
+        read_metrics(job, name_series(reports.read_series(job)), reading)
+    elif experiment:
         read_metrics(job, name_series(get_gateway().metrics.read(experiment)), reading)
 
 

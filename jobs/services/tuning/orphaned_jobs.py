@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
+
 from jobs import live
 from jobs.models import EventLevel, Heartbeat, Installation, TuningJob
 from jobs.services.accounts import accounts
@@ -22,13 +24,14 @@ SHORTEST_PAUSE = timedelta(seconds=50)
 
 
 def sweep(now: datetime) -> None:
-    """One list call, however often it is asked for. An installation that has never sent anything makes none."""
+    """One list call of each kind, however often it is asked for. An installation that has never sent anything makes
+    none."""
     installation = Installation.objects.order_by("created_at", "pk").first()
     if installation is None or Heartbeat.objects.filter(name=NAME, seen_at__gt=now - SHORTEST_PAUSE).exists():
         return
     accounts.heartbeat(NAME, now, json.dumps(unknown_jobs()))
     try:
-        found = get_gateway().tuning.find("app-install", str(installation.pk), locations())
+        found = _find(str(installation.pk))
     except VertexError as error:
         logger.info("Vertex AI's tuning jobs could not be listed: %s", error)
         return
@@ -41,6 +44,14 @@ def sweep(now: datetime) -> None:
         elif _is_orphaned(row, remote):
             tell(row, remote)
     accounts.heartbeat(NAME, now, json.dumps(unknown))
+
+
+def _find(installation: str) -> list[RemoteTuningJob]:
+    """Custom jobs only where this console ever made one, or can make one."""
+    found = get_gateway().tuning.find("app-install", installation, locations())
+    if settings.VERTEX_TRAINER_IMAGE or TuningJob.objects.exclude(training_machine="").exists():
+        found = [*found, *get_gateway().custom_jobs.find("app-install", installation, locations())]
+    return found
 
 
 def locations() -> list[str]:

@@ -16,7 +16,8 @@ from .spec_terms import Terms
 @dataclass(frozen=True)
 class TuningSpec:
     """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides.
-    What follows `export_last_checkpoint_only` goes for the local server alone; None and "": its defaults.
+    What follows `export_last_checkpoint_only`, up to `max_seq_length`, goes for the local server and for a container
+    alone; None and "": their defaults. `training_machine`: the one of a container; empty: managed tuning.
 
     `deploy_endpoint` gets the model beside its others, with `endpoint_share` percent; None: an endpoint of its own.
     `custom_base_model` is the folder of an earlier tuning to go on from; `location` empty: the one that is configured.
@@ -38,6 +39,8 @@ class TuningSpec:
     weight_decay: float | None = None
     seed: int | None = None
     max_seq_length: int | None = None
+    training_machine: str = ""
+    quantization: str = ""
     description: str = ""
     accepts_licence: bool = False
     auto_deploy: bool = False

@@ -16,6 +16,7 @@ from jobs.services.endpoints.serving.spec import ServingOptions
 from jobs.text.deferred import gettext as _, join
 
 from . import spec_words as words
+from .container import spec as container
 from .spec_terms import Terms
 
 LONGEST_DESCRIPTION = 2000
@@ -139,7 +140,7 @@ def _adapter_size(values: Values, terms: Terms) -> Iterator[Problem]:
 
 def _advanced(values: Values, terms: Terms) -> Iterator[Problem]:
     """Google's tuning API has no field for these: nothing that was asked for is left out in silence."""
-    if terms.facts and not terms.takes_advanced:
+    if terms.facts and not terms.takes_advanced and not values["training_machine"]:
         for name in ADVANCED:
             if values[name] not in (None, ""):
                 yield Problem("not_offered", name, words.not_on_vertex())
@@ -292,7 +293,11 @@ RULES = (
     _rule(_tuning_mode, "tuning_mode"),
     _rule(_adapter_size, "tuning_mode", "adapter_size"),
     _rule(_batch_size, "batch_size"),
-    _rule(_advanced, *ADVANCED),
+    _rule(container.find_machine_problems, "tuning_mode", "training_machine", "quantization"),
+    _rule(container.find_quantization_problems, "training_machine", "quantization"),
+    _rule(container.find_region_problems, "training_machine", "location"),
+    _rule(container.find_checkpoint_problems, "training_machine", "export_last_checkpoint_only"),
+    _rule(_advanced, "training_machine", *ADVANCED),
     _rule(_warmup_ratio, "warmup_ratio"),
     _rule(_schedule, "lr_scheduler_type"),
     _rule(_weight_decay, "weight_decay"),

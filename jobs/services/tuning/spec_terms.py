@@ -15,8 +15,8 @@ def _anywhere(uri: str) -> str:
 class Terms:
     """`why_not_tune`: why the base model cannot be tuned, or nothing; only then there are `facts`. `continued` is the
     job whose model is tuned further; None with a `custom_base_model` means that there is none there. `licence` has to
-    be accepted. `takes_advanced`: whether a training is told of a warm-up and the like. `why_not_write` answers for the
-    output folder."""
+    be accepted. `takes_advanced`: whether managed tuning is told of a warm-up and the like; `has_container`: whether
+    there is an image to train in. `why_not_write` answers for the output folder."""
 
     owner_id: int = 0
     base_model: str = ""
@@ -28,4 +28,5 @@ class Terms:
     machines: Collection[str] = ()
     licence: str = ""
     takes_advanced: bool = False
+    has_container: bool = False
     why_not_write: Callable[[str], str] = field(default=_anywhere)

@@ -11,6 +11,11 @@ def why_not_mode(mode: str, facts: TuningFacts, model_title: str) -> str:
     """Why the model cannot be tuned this way, or nothing."""
     if mode in facts.modes:
         return ""
+    if facts.container and mode in facts.container.modes:
+        return _(
+            "Managed tuning offers only full fine-tuning of %(model)s. For a LoRA adapter, build the trainer's image "
+            "and set VERTEX_TRAINER_IMAGE."
+        ) % {"model": model_title}
     if mode == TuningMode.PEFT_ADAPTER:
         return _("%(model)s supports only full fine-tuning here. Choose full fine-tuning.") % {"model": model_title}
     return _("%(model)s supports only LoRA tuning here. Choose LoRA adapter.") % {"model": model_title}
@@ -83,6 +88,35 @@ def lease() -> str:
 
 def not_on_vertex() -> str:
     return _("Vertex AI's tuning takes no such setting. Leave it empty.")
+
+
+def no_training_machine(model_title: str) -> str:
+    sentence = _("Managed tuning offers no LoRA adapter of %(model)s. Choose a machine for the training.")
+    return sentence % {"model": model_title}
+
+
+def managed_machine() -> str:
+    return _("Managed tuning chooses the machine by itself. Leave this empty.")
+
+
+def training_machine() -> str:
+    return _("Choose one of the machines in the list.")
+
+
+def quantization() -> str:
+    return _("Choose 16, 8 or 4 bits.")
+
+
+def managed_quantization() -> str:
+    return _("Managed tuning takes no such setting. Choose 16 bits.")
+
+
+def no_global_container() -> str:
+    return _("A training on a machine of your choice can't run in global. Choose a region.")
+
+
+def every_checkpoint() -> str:
+    return _("A training on a machine of your choice keeps every checkpoint. Turn this off.")
 
 
 def warmup_ratio() -> str:

@@ -22,6 +22,8 @@ from jobs.vertex.local_settings import as_labels
 from jobs.vertex.values import RemoteTuningJob, TuningJobSpec
 
 from . import observe, orphaned_jobs, queue, removal
+from .container import request
+from .container.request import dataset_uri
 from .spec import TuningSpec
 
 CANCEL_AGAIN = timedelta(seconds=60)
@@ -79,7 +81,7 @@ def _cancel(claimed: Claim[TuningJob], sentence: str) -> Outcome:
 def _send_cancel(claimed: Claim[TuningJob]) -> Outcome:
     """Refused means that it has just ended: the next look tells how."""
     try:
-        get_gateway().tuning.cancel(claimed.row.resource_name)
+        request.jobs_like(claimed.row).cancel(claimed.row.resource_name)
     except NotFound:
         return _cancel(claimed, _("Cancelled. The job no longer exists in Vertex AI."))
     except NotAuthorised:
@@ -147,12 +149,11 @@ def _fail(claimed: Claim[TuningJob], sentence: str, field: str = "") -> Outcome:
     return Outcome(None, changes, [(EventLevel.ERROR, sentence)])
 
 
-def dataset_uri(dataset: Dataset) -> str:
-    return f"{settings.VERTEX_BUCKET}/datasets/{dataset.pk}.jsonl"
-
-
 def local_labels(job: TuningJob | TuningSpec) -> dict[str, str]:
-    """The settings that only the local server takes; empty on Google, where none is accepted."""
+    """The settings that only the local server takes; empty on Google, where none is accepted, and for a container,
+    which is told them as arguments."""
+    if job.training_machine:
+        return {}
     return as_labels({name: getattr(job, name) for name in ADVANCED})
 
 
@@ -166,7 +167,8 @@ class JobCreation:
 
     def look(self) -> Binding | None:
         is_thorough = self.job.phase not in UNSENT
-        found = get_gateway().tuning.find("app-key", str(self.job.pk), [self.job.location], is_thorough=is_thorough)
+        jobs = request.jobs_like(self.job)
+        found = jobs.find("app-key", str(self.job.pk), [self.job.location], is_thorough=is_thorough)
         if not found:
             return None
         ours = [remote for remote in found if is_ours(self.job, remote.labels)]
@@ -178,11 +180,17 @@ class JobCreation:
         return _columns(ours[0]), [_orphaned_event(remote) for remote in found if remote.name != ours[0].name]
 
     def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        if self.job.is_in_container:
+            custom_jobs, custom = get_gateway().custom_jobs, request.make_spec(self.job, self._labels())
+            return lambda: _columns(custom_jobs.create(custom))
         tuning, spec = get_gateway().tuning, self._spec()
         return lambda: _columns(tuning.create(spec))
 
     def accept_licence(self) -> None:
         get_gateway().catalogue.acknowledge_licence(self.model)
+
+    def _labels(self) -> dict[str, str]:
+        return {**self.job.labels, **local_labels(self.job), **labels(self.job)}
 
     def _spec(self) -> TuningJobSpec:
         job = self.job
@@ -199,7 +207,7 @@ class JobCreation:
             adapter_size=job.adapter_size,
             batch_size=job.batch_size,
             export_last_checkpoint_only=job.export_last_checkpoint_only,
-            labels={**job.labels, **local_labels(job), **labels(job)},
+            labels=self._labels(),
             description=job.description,
             custom_base_model=job.custom_base_model,
             location=job.location,

@@ -38,6 +38,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         machines=[machine["machine_type"] for machine in model.data.get("machine_specs", ())],
         licence=catalogue.licence_to_accept(model),
         takes_advanced=bool(settings.VERTEX_API_ENDPOINT),
+        has_container=bool(settings.VERTEX_TRAINER_IMAGE),
         why_not_write=lambda uri: _why_not_write(owner, uri, key),
     )
 

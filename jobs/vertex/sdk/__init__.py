@@ -10,6 +10,7 @@ from threading import RLock
 from typing import Any, cast
 
 from jobs.vertex import port
+from jobs.vertex.values import CustomJobSpec
 
 from .counted import Counted
 
@@ -37,6 +38,10 @@ class Gateway:
     @cached_property
     def tuning(self) -> port.Tuning:
         return cast(port.Tuning, _part("tuning", "Tuning"))
+
+    @cached_property
+    def custom_jobs(self) -> port.TrainingJobs[CustomJobSpec]:
+        return cast(port.TrainingJobs[CustomJobSpec], _part("custom_jobs", "CustomJobs"))
 
     @cached_property
     def metrics(self) -> port.Metrics:

@@ -47,7 +47,7 @@ class Tuning:
             told = None if is_thorough else self._list_filtered(place, label, value)
             read = self._list_labelled if place in regions else self._list_labelled_globally
             found += read(place, label, value) if told is None else told
-        return sorted(_each_once(found), key=_creation_time)
+        return sorted(_each_once(found), key=creation_time)
 
     def count_running(self, location: str = "") -> int:
         locations = dict.fromkeys([location or settings.VERTEX_LOCATION, "global"])
@@ -174,5 +174,5 @@ def _each_once(jobs: Iterable[RemoteTuningJob]) -> list[RemoteTuningJob]:
     return list(kept.values())
 
 
-def _creation_time(job: RemoteTuningJob) -> datetime:
+def creation_time(job: RemoteTuningJob) -> datetime:
     return job.create_time or datetime.max.replace(tzinfo=UTC)

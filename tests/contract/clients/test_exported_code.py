@@ -6,7 +6,8 @@ import warnings
 import httpx
 import pytest
 from django.test import override_settings
-from google.cloud.aiplatform_v1beta1.types import TuningJob
+from google.cloud.aiplatform_v1beta1 import JobServiceClient
+from google.cloud.aiplatform_v1beta1.types import CustomJob, TuningJob
 
 from jobs.services.tuning import code
 from jobs.services.tuning.steps import JobCreation
@@ -82,3 +83,36 @@ def test_on_google_the_code_signs_in(job):
         assert "credentials" not in code.python(job)
         job.location = "global"
         assert "https://aiplatform.googleapis.com/v1beta1/" in code.curl(job)
+
+
+@pytest.fixture
+def container(server):
+    row = factories.job(
+        base_model=TINY, display_name=HOSTILE, output_uri=f"gs://{BUCKET}/container", learning_rate=0.00002,
+        adapter_size=8, location="us-central1", labels={"team": "support"}, training_machine="g2-standard-8",
+        trainer_image="us-central1-docker.pkg.dev/p/garden/garden-trainer:1",
+    )  # fmt: skip
+    ours = {"VERTEX_TRAINER_SECRET": "projects/p/secrets/s/versions/1", "VERTEX_TRAINER_ACCOUNT": "t@p.example.com"}
+    with override_settings(VERTEX_API_ENDPOINT=server.url, VERTEX_PROJECT="p1", VERTEX_BUCKET=f"gs://{BUCKET}", **ours):
+        yield row
+
+
+def container_made(server, name):
+    client = server.client(JobServiceClient)
+    found = CustomJob.to_dict(client.get_custom_job(name=name))
+    labels = {key: value for key, value in found["labels"].items() if not key.startswith("app-")}
+    return found["display_name"], labels, found["job_spec"], name.partition("/customJobs/")[0]
+
+
+def container_by_python(job):
+    names: dict[str, object] = {"print": lambda text: None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(code.python(job), "<shown>", "exec"), names)  # noqa: S102  the code under test
+    return names["job"].resource_name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("way", [container_by_python, by_curl])
+def test_the_code_of_a_container_makes_the_same_job(server, container, way):
+    by_the_console = JobCreation(container).prepare()()["resource_name"]
+    assert container_made(server, way(container)) == container_made(server, by_the_console)

@@ -10,15 +10,17 @@ from jobs.models.runs.settings import ADVANCED
 
 # What the trainer takes for what is left empty.
 TRAINER = {"lr_scheduler_type": "cosine", "warmup_ratio": "0.05", "weight_decay": "0", "seed": "42"}
-FOLDED = ("tuning_mode", "adapter_size", "batch_size", "export_last_checkpoint_only", *ADVANCED)
+CONTAINER = ("training_machine", "quantization")
+FOLDED = ("tuning_mode", "adapter_size", "batch_size", "export_last_checkpoint_only", *CONTAINER, *ADVANCED)
+OF_ADAPTERS = ("adapter_size", *CONTAINER)
 
 
 def list_changed(form: StepForm, defaults: Mapping[str, Any]) -> list[str]:
     """Names of the fields, as they stand in the form, right or wrong. What is left empty, or is what the trainer takes
-    by itself, is not changed; neither is the size of an adapter that is not made."""
+    by itself, is not changed; neither is what is said of an adapter that is not made."""
     names = [name for name in FOLDED if name in form.fields]
     is_full = str(form["tuning_mode"].value()) == "FULL"
-    values = {name: form[name].value() for name in names if not (is_full and name == "adapter_size")}
+    values = {name: form[name].value() for name in names if not (is_full and name in OF_ADAPTERS)}
     return [name for name, value in values.items() if _is_changed(value, defaults.get(name), TRAINER.get(name))]
 
 

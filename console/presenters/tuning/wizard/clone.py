@@ -65,6 +65,8 @@ def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "weight_decay": _decimal(answers["weight_decay"]),
             "seed": _text(answers["seed"]),
             "max_seq_length": _text(answers["max_seq_length"]),
+            "training_machine": answers["training_machine"],
+            "quantization": answers["quantization"],
         },
         "deployment": {
             "auto_deploy": answers["auto_deploy"],

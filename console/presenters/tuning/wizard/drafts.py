@@ -30,6 +30,7 @@ from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.sweeps import sweeps
 from jobs.services.tuning.sweeps.spec import Varied
 
+from . import container
 from .advanced import changed_words, list_changed
 from .choices import Choices
 from .fields import FORMS, TITLES, region_choices
@@ -98,6 +99,7 @@ class Wizard(Choices):
             offered=self.datasets,
             terms=self.terms,
             missing=self.missing_datasets,
+            training_machines=container.machines_with_prices(self.terms, self.location),
         )
 
     def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
@@ -117,8 +119,7 @@ class Wizard(Choices):
     @property
     def region(self) -> str:
         """Where the job is to be tuned; nothing where one is all there is."""
-        chosen = self.values("base-model").get("location") or settings.VERTEX_LOCATION
-        return str(chosen) if regions.has_choice() else ""
+        return self.location if regions.has_choice() else ""
 
     def _initial_values(self, step: str) -> dict[str, Any]:
         if step == "training":
@@ -194,6 +195,11 @@ class Wizard(Choices):
         return found
 
     @property
+    def location(self) -> str:
+        """Where it is to be tuned, right or wrong."""
+        return str(self.values("base-model").get("location") or settings.VERTEX_LOCATION)
+
+    @property
     def plan(self) -> Plan | None:
         """Of a sweep, as far as the steps are known."""
         planned = self.preview_spec if self.varied else None
@@ -212,13 +218,15 @@ class Wizard(Choices):
         training = self.valid_steps.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
         mode, batch = training.get("tuning_mode", ""), training.get("batch_size")
+        machine = training.get("training_machine", "")
         if step == "training" and self.terms.facts:
             dataset = self.dataset_in_form(form, "dataset")
             epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
+            machine = container.machine_in_form(form, self.terms)
         if not (self.variant and dataset and epochs):
             return {}
-        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch)
+        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch, machine, self.location)
         pending = token_counts.is_pending(dataset, self.variant.name, timezone.now())
         return {"estimate": estimate, "cut_rows": self.long_rows(dataset), "is_counting": pending}
 

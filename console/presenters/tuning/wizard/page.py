@@ -26,8 +26,8 @@ from jobs.services.tuning.drafts import Conflict
 from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.sweeps.spec import MOST_JOBS
 
-from . import typed
-from .advanced import FOLDED, list_changed
+from . import container, typed
+from .advanced import CONTAINER, FOLDED, list_changed
 from .drafts import Wizard
 from .endpoints import joining_context
 from .output_state import output_state
@@ -94,6 +94,8 @@ def step_context(
 
 
 def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[str, Any]:
+    has_container = bool(container.machines_with_prices(wizard.terms, wizard.location))
+    takes_advanced = wizard.terms.takes_advanced or has_container
     chosen, validation = wizard.dataset_in_form(form, "dataset"), wizard.dataset_in_form(form, "validation_dataset")
     return {
         "chosen": chosen,
@@ -104,12 +106,14 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
         "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
         "long_rows_remedy": row_limits.remedy(),
         "modes": wizard.modes,
+        "container_fields": [form[name] for name in CONTAINER] if has_container else [],
+        "setup_commands": container.setup_commands(wizard.terms),
         "changed": list_changed(form, wizard.default_values),
         "sweep_errors": any(name.startswith("sweep_") for name in form.errors),
         "most_jobs": MOST_JOBS,
         "folded_errors": any(form[name].errors for name in FOLDED),
         # What Vertex AI doesn't take is shown only where it was asked for: then it says so.
-        "advanced_fields": [form[name] for name in ADVANCED if wizard.terms.takes_advanced or form[name].value()],
+        "advanced_fields": [form[name] for name in ADVANCED if takes_advanced or form[name].value()],
     }
 
 

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.utils.text import slugify
 
 from console.forms.tuning.training import ABSOLUTE
-from jobs.models import Dataset, TuningDraft
+from jobs.models import Dataset, TuningDraft, TuningMode
+from jobs.services.catalogue import training_machines
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.services.datasets import policies as dataset_policies
 from jobs.services.storage import policies
@@ -61,6 +62,22 @@ def proposed_validation(dataset: Dataset | None) -> dict[str, Any]:
     return {"use_validation": True, "validation_dataset": str(validation.pk)}
 
 
+def _adapter_size(facts: TuningFacts, start: Start | None) -> int | None:
+    """Also where full fine-tuning is proposed, for those who choose an adapter then."""
+    if start:
+        return start.job.adapter_size
+    adapter = facts.defaults.get(TuningMode.PEFT_ADAPTER)
+    return adapter.adapter_size if adapter else None
+
+
+def _training_machine(facts: TuningFacts, start: Start | None) -> str:
+    """Nothing where managed tuning does it."""
+    if start:
+        return start.job.training_machine
+    is_managed = TuningMode.PEFT_ADAPTER in facts.managed_modes or TuningMode.PEFT_ADAPTER not in facts.modes
+    return "" if is_managed or facts.container is None else training_machines.suggest_machine(facts.container)
+
+
 def training_defaults(facts: TuningFacts, start: Start | None) -> dict[str, Any]:
     """What is recommended for the base model; an adapter that is continued keeps its form."""
     mode = start.job.tuning_mode if start and start.job.tuning_mode in facts.modes else facts.modes[0]
@@ -71,5 +88,7 @@ def training_defaults(facts: TuningFacts, start: Start | None) -> dict[str, Any]
         "learning_rate": plain(defaults.learning_rate),
         "learning_rate_multiplier": "1",
         "tuning_mode": mode,
-        "adapter_size": start.job.adapter_size if start else defaults.adapter_size,
+        "adapter_size": _adapter_size(facts, start),
+        "training_machine": _training_machine(facts, start),
+        "quantization": start.job.quantization if start else "",
     }

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from console.presenters.catalogue import model_families
 from jobs.models import PublisherModel, TuningMode
 from jobs.models.fields.labels import as_text
+from jobs.models.runs.container import Quantization
 from jobs.models.runs.settings import Schedule
 from jobs.services.costs import machine_prices
 from jobs.services.tuning.code import plain
@@ -28,7 +29,7 @@ def format_value(value: Any) -> object:
         return plain(value)
     if isinstance(value, dict):
         return as_text(value).replace("\n", ", ")
-    named = next((kind(value).label for kind in (TuningMode, Schedule) if value in kind.values), None)
+    named = next((kind(value).label for kind in (TuningMode, Schedule, Quantization) if value in kind.values), None)
     return named or value
 
 

@@ -41,7 +41,14 @@ def plan_of(spec: TuningSpec, varied: Varied) -> Plan:
 
 def _estimate(spec: TuningSpec, epochs: int) -> estimates.Estimate:
     """What else varies makes no difference to it."""
-    return estimates.of_data(spec.dataset, epochs, spec.base_model, spec.tuning_mode)
+    return estimates.of_data(
+        spec.dataset,
+        epochs,
+        spec.base_model,
+        spec.tuning_mode,
+        training_machine=spec.training_machine,
+        region=spec.location,
+    )
 
 
 def lines_of(varied: Varied) -> list[tuple[str | Promise, str]]:

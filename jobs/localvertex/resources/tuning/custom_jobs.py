@@ -1,4 +1,4 @@
-"""Custom jobs: stored as Google does; the one container that can be run here is Google's for LoRA."""
+"""Custom jobs: stored as Google does; what can be run here are the containers for LoRA, Google's and this project's."""
 
 import re
 
@@ -22,7 +22,7 @@ from jobs.localvertex.api.wire import Json, Operation, render
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.keeping import keep_asked
-from jobs.localvertex.resources.tuning import peft_arguments
+from jobs.localvertex.resources.tuning import continuing, peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
 from jobs.localvertex.storage.buckets import location
@@ -30,7 +30,7 @@ from jobs.localvertex.tuning import row_templates
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
 
-IMAGE = re.compile(r"(^|/)pytorch-peft-train([:@]|$)")
+IMAGE = re.compile(r"(^|/)(pytorch-peft-train|garden-trainer)([:@]|$)")
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
 _SIZES = {size: number for number, size in ADAPTER_SIZE.items() if number}
 
@@ -57,16 +57,22 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
         "adapter": training.adapter_output,
         "merged": training.merged_output,
         "metrics": training.metrics_output,
+        "stats": training.stats_output,
+        "resume": training.resume,
     }
+    plan = _plan(job, training)
+    start = continuing.start_of(parts, plan, training.base) if training.custom_base else {}
+    engine = training.engine | start.pop("engine", {})
     with parts.store.transaction():
         parts.store.write_note(
             job.name,
-            plan=render(_plan(job, training)),
+            plan=render(plan),
             max_length=training.max_length,
-            engine=training.engine,
+            engine=engine,
             outputs=outputs,
             ignored=training.ignored,
             template=template,
+            **start,
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
@@ -110,7 +116,8 @@ def _arguments(job: CustomJob) -> list[str]:
     if not IMAGE.search(container.image_uri):
         raise precondition(
             f"{container.image_uri or 'A job without container_spec.image_uri'} cannot be run here: this server runs no"
-            " containers. It knows Google's pytorch-peft-train by its arguments and does the same training itself."
+            " containers. It knows Google's pytorch-peft-train and garden-trainer by their arguments and does the same"
+            " training itself."
         )
     if container.command:
         raise invalid("container_spec.command must be empty: the image's own is meant.", "job_spec.worker_pool_specs")
@@ -155,6 +162,7 @@ def _plan(job: CustomJob, training: PeftTraining) -> TuningJob:
         base_model=training.base.id,
         tuned_model_display_name=job.display_name,
         output_uri=base_output or training.adapter_output,
+        custom_base_model=training.custom_base,
         supervised_tuning_spec=spec,
     )
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
-from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS, SCHEDULES
+from jobs.localvertex.engine.job import INSTALL_QLORA, MOST_SEED, QUANTIZATIONS, SCHEDULES
 from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
 from jobs.localvertex.storage.buckets import Location, file_location, location
 from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
@@ -15,6 +15,7 @@ from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
 DEFAULT_RANK = 16
 DEFAULT_LENGTH = 2048
+MANY = 10**9
 # Templates of the container for rows of prompts or messages, which need no template here.
 FORMATS = (
     "", "openai-chat", "openai-completion", "vertex-chat", "llama3", "llama3-text-bison", "gemma", "mistral", "qwen2_5",
@@ -39,7 +40,7 @@ WITHOUT_EFFECT = {
     "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
     "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
     "train_precision", "use_example_packing", "warnings_filter", "logger_level", "nccl_timeout",
-    "tuning_data_stats_file", "eval_num_fewshot", "eval_limit",
+    "eval_num_fewshot", "eval_limit", "max_gpu_memory_fraction", "example_packing",
 }  # fmt: skip
 
 
@@ -60,6 +61,11 @@ class PeftTraining:
     ignored: tuple[str, ...] = ()
     template: str = ""  # one of the named, or where it lies
     column: str = DEFAULT_COLUMN
+    weights: str = ""  # as the caller named the base model
+    # What the trainer of this project has an option for, and Google's container has not.
+    custom_base: str = ""
+    resume: str = ""
+    stats_output: str = ""
 
 
 def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True) -> PeftTraining:
@@ -75,7 +81,8 @@ def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True)
         raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
     quantization = _quantization(known.pop("precision_mode", "bfloat16"), trains=trains)
     _refuse_all_weights(known.pop("enable_peft", ""))
-    base = _base(catalogue, _require(known, "pretrained_model_name_or_path"), names)
+    weights = _require(known, "pretrained_model_name_or_path")
+    base = _base(catalogue, weights, names)
     limit = base.tuning.max_tokens if base.tuning else DEFAULT_LENGTH
     rank = _whole(known, "lora_rank", DEFAULT_RANK)
     if rank not in ADAPTER_SIZES:
@@ -94,6 +101,10 @@ def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True)
         batch_size=batch,
         max_length=min(limit, _whole(known, "max_seq_length", limit)),
         engine=_engine(known, rank) | _schedule(known) | quantization,
+        weights=weights,
+        custom_base=_place(known.pop("custom_base_model", ""), "custom_base_model"),
+        resume=_place(known.pop("resume_dir", ""), "resume_dir"),
+        stats_output=_place(known.pop("tuning_data_stats_file", ""), "tuning_data_stats_file", file_location),
         ignored=ignored,
         template=_template(known.pop("train_template", ""), names),
         column=known.pop("train_column", "") or DEFAULT_COLUMN,
@@ -170,8 +181,8 @@ def _metrics_output(known: dict[str, str]) -> str:
 def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
     """Fields of job.json that a tuning job has no field for."""
     steps = _whole(known, "max_steps", -1, low=-1)
-    alpha = _whole(known, "lora_alpha", 2 * rank)
-    return {"lora_alpha": alpha, "max_steps": steps} if steps > 0 else {"lora_alpha": alpha}
+    alpha, seed = _whole(known, "lora_alpha", 2 * rank), _whole(known, "seed", -1, low=-1, high=MOST_SEED)
+    return {"lora_alpha": alpha} | ({"max_steps": steps} if steps > 0 else {}) | ({"seed": seed} if seed >= 0 else {})
 
 
 def _schedule(known: dict[str, str]) -> dict[str, Any]:
@@ -218,20 +229,20 @@ def _place(path: str, key: str, kind: Callable[[str, str], Location] = location)
     return str(kind(re.sub(r"^/gcs/", "gs://", path), f"--{key}"))
 
 
-def _whole(known: dict[str, str], key: str, default: int, low: int = 1) -> int:
-    value = _number(known, key, default, low)
+def _whole(known: dict[str, str], key: str, default: int, low: int = 1, high: int = MANY) -> int:
+    value = _number(known, key, default, low, high)
     if value != int(value):
         raise _bad(key, "must be a whole number")
     return int(value)
 
 
-def _number(known: dict[str, str], key: str, default: float, low: float = 0) -> float:
+def _number(known: dict[str, str], key: str, default: float, low: float = 0, high: int = MANY) -> float:
     try:
         value = float(known.pop(key, "") or default)
     except ValueError:
         raise _bad(key, "must be a number") from None
-    if not low <= value < 1e9:
-        raise _bad(key, f"must be at least {low}")
+    if not low <= value <= high:
+        raise _bad(key, f"must be at most {high}" if value > high else f"must be at least {low}")
     return value
 
 

@@ -22,7 +22,7 @@ SHORT = {
     "weight_decay": "decay", "seed": "seed",
 }  # fmt: skip
 # What the rules of a setting look at, too.
-BESIDE = ("tuning_mode", *ADVANCED)
+BESIDE = ("tuning_mode", "training_machine", "quantization", *ADVANCED)
 WHOLE = frozenset({"epochs", "adapter_size", "batch_size", "seed"})
 Varied = Mapping[str, Sequence[float]]
 

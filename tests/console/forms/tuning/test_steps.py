@@ -114,6 +114,8 @@ def test_a_good_training_step_hands_over_typed_values():
         "weight_decay": None,
         "seed": None,
         "max_seq_length": None,
+        "training_machine": "",
+        "quantization": "",
         "sweep": {},
     }
 
@@ -179,7 +181,10 @@ def test_full_tuning_has_no_adapter():
 @pytest.mark.django_db
 def test_a_model_for_full_tuning_refuses_an_adapter():
     form = training(FULL, dataset=str(factories.dataset().pk), adapter_size="")
-    message = "Gemma supports only full fine-tuning here. Choose full fine-tuning."
+    message = (
+        "Managed tuning offers only full fine-tuning of Gemma. For a LoRA adapter, build the trainer's image and set "
+        "VERTEX_TRAINER_IMAGE."
+    )
     assert errors(form)["tuning_mode"] == [message]
 
 

@@ -241,7 +241,7 @@ def test_prices_of_the_region_and_of_spot_machines_are_shown(signed_in, settings
     factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD]})
     for spot, usd in ((False, "2.5"), (True, "0.987654")):
         MachinePrice.objects.create(
-            machine_type=CLOUD["machine_type"],
+            machine_type=str(CLOUD["machine_type"]),
             region="europe-west4",
             spot=spot,
             usd_per_hour=usd,

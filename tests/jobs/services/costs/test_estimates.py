@@ -107,3 +107,42 @@ def test_nobody_counts_the_tokens_of_a_job_that_failed():
 
 def test_a_job_that_has_not_begun_took_nothing_yet():
     assert estimates.figures(factories.job()) == estimates.Figures(None, None, None)
+
+
+MACHINE = "g2-standard-8"
+SMALL = "google/gemma3@gemma-3-1b-it"
+
+
+def ended_in_container(**values):
+    """Ten minutes."""
+    end = factories.NOW
+    stats = {"tuningStepCount": "10", "totalBillableTokenCount": "1000", "tuningDatasetExampleCount": "40"}
+    times = {"started_at": end - timedelta(minutes=10), "first_step_at": end - timedelta(minutes=9)}
+    made = {"base_model": SMALL, "training_machine": MACHINE, "state": "SUCCEEDED", "epochs": 1, "data_stats": stats}
+    return factories.job(**made | times | {"last_step_at": end, "ended_at": end} | values)
+
+
+def test_the_cost_of_a_container_is_unknown_while_its_pace_is():
+    estimate = estimates.of_data(dataset(), 1, SMALL, "PEFT_ADAPTER", None, MACHINE)
+    assert (estimate.cost_usd, estimate.seconds, estimate.usd_per_million_tokens) == (None, None, None)
+    assert (estimate.machine_price.usd_per_hour, estimate.machine_type) == (Decimal("0.9818"), MACHINE)
+
+
+def test_the_cost_of_a_container_is_that_of_its_hours():
+    ended_in_container()
+    estimate = estimates.of_data(dataset(), 1, SMALL, "PEFT_ADAPTER", None, MACHINE)
+    hours = Decimal(str(estimate.seconds)) / 3600
+    assert estimate.cost_usd == (hours * Decimal("0.9818")).quantize(Decimal("0.01"))
+    assert find_pace(SMALL, "PEFT_ADAPTER") is None
+    assert find_pace(SMALL, "PEFT_ADAPTER", "g2-standard-12") is None
+
+
+def test_a_machine_without_a_price_costs_nobody_knows_what():
+    ended_in_container(training_machine="a2-megagpu-16g")
+    estimate = estimates.of_data(dataset(), 1, SMALL, "PEFT_ADAPTER", None, "a2-megagpu-16g")
+    assert (estimate.seconds is None, estimate.cost_usd) == (False, None)
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_a_container_costs_as_long_as_it_ran_however_that_ended(state):
+    assert estimates.figures(ended_in_container(state=state)).cost_usd == Decimal("0.16")

@@ -10,7 +10,7 @@ import pytest
 from jobs.models import Dataset
 from jobs.services.datasets import datasets
 from jobs.services.tuning import jobs
-from jobs.services.tuning.steps import dataset_uri
+from jobs.services.tuning.container.request import dataset_uri
 from tests.support import factories
 from tests.support.row_driver import Driver
 from tests.support.stored import path_of

@@ -45,7 +45,7 @@ def test_each_kind_is_kept_with_what_it_costs(fake_gateway):
     fake_gateway.inventory.add(CUSTOM_JOB, Found(f"{PARENT}/customJobs/2", "C", {}, NOW, "RUNNING", machines=(L4,)))
     looks.look(LOCATION, NOW)
     rows = FoundResource.objects.order_by("kind").values_list("kind", "key", "state", "is_running", "usd_per_hour")
-    price = looks.usd_per_hour([L4], LOCATION)
+    price = looks.usd_per_hour([L4], "us-central1")
     assert list(rows) == [
         (CUSTOM_JOB, "2", "RUNNING", True, price),
         (ENDPOINT, "by-hand", "", True, price),
@@ -68,12 +68,14 @@ def test_each_kind_is_kept_with_what_it_costs(fake_gateway):
 
 
 def test_the_price_is_of_the_replicas_that_always_work():
-    one = looks.usd_per_hour([Machines("g2-standard-12")], LOCATION)
+    one = looks.usd_per_hour([Machines("g2-standard-12")], "us-central1")
     assert one is not None
-    assert looks.usd_per_hour([L4, Machines("g2-standard-12", count=1)], LOCATION) == 3 * one
-    assert looks.usd_per_hour([Machines("g2-standard-12", count=0)], LOCATION) == Decimal(0)
-    assert looks.usd_per_hour([L4, Machines("unheard-of")], LOCATION) is None
-    assert (looks.usd_per_hour([], LOCATION), looks.usd_per_hour([L4], "europe-west4")) == (None, None)
+    assert looks.usd_per_hour([L4, Machines("g2-standard-12", count=1)], "us-central1") == 3 * one
+    assert looks.usd_per_hour([Machines("g2-standard-12", count=0)], "us-central1") == Decimal(0)
+    assert (looks.usd_per_hour([L4, Machines("unheard-of")], "us-central1"), looks.usd_per_hour([], "us-central1")) == (
+        None,
+        None,
+    )
 
 
 def test_what_this_console_made_is_left_out(fake_gateway):

@@ -243,3 +243,41 @@ def test_subjects_are_of_the_region_that_was_chosen():
 def test_jobs_that_run_elsewhere_do_not_count(google):
     google.tuning.add({}, location="europe-west4")
     assert (google.tuning.count_running("us-west1"), google.tuning.count_running("europe-west4")) == (0, 1)
+
+
+TRAINING = subjects.of_training("google/gemma3@gemma-3-1b-it", f"{BUCKET}/out", "us-central1", "g2-standard-8")
+L4_TRAINING = ("CustomModelTrainingL4GPUsPerProjectPerRegion", "us-central1")
+CUSTOM_CODE = "service-42@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
+
+
+def test_a_container_needs_the_quota_of_its_gpu_and_not_that_of_managed_tuning(google):
+    google.project.quotas = {L4_TRAINING: 0}
+    found = checked(TRAINING)
+    assert "tuning_quota" not in found
+    line = found["training_quota"]
+    assert (line.verdict.value, line.text) == (
+        "failed",
+        "Accelerators needed: 1. The quota CustomModelTrainingL4GPUsPerProjectPerRegion in us-central1 is 0.",
+    )
+    assert "--quota-id=CustomModelTrainingL4GPUsPerProjectPerRegion --preferred-value=1" in line.commands[0]
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(1, "passed"), (-1, "passed"), (None, "unknown")])
+def test_a_quota_that_is_enough_or_not_told(google, limit, verdict):
+    google.project.quotas = {} if limit is None else {L4_TRAINING: limit}
+    assert verdicts(TRAINING)["training_quota"] == verdict
+
+
+def test_the_account_of_the_container_writes_to_the_bucket(google, settings):
+    line = checked(TRAINING)["agents"]
+    assert (line.verdict.value, len(line.commands), CUSTOM_CODE in line.commands[0]) == ("warning", 1, True)
+    settings.VERTEX_TRAINER_ACCOUNT = "trainer@garden-local.iam.gserviceaccount.com"
+    other = replace(TRAINING, base_model="")
+    line = checked(other)["agents"]
+    assert (len(line.commands), settings.VERTEX_TRAINER_ACCOUNT in line.commands[0]) == (1, True)
+
+
+def test_a_container_needs_rights_of_its_own(google):
+    google.project.missing = ["aiplatform.customJobs.create", "aiplatform.tuningJobs.create"]
+    line = checked(TRAINING)["rights"]
+    assert line.text == "The console's account lacks aiplatform.customJobs.create."

@@ -63,7 +63,12 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"learning_rate": 1.5}, [("out_of_range", "learning_rate", RATE)]),
     ({"tuning_mode": "HALF"}, [("invalid_choice", "tuning_mode", "Choose LoRA adapter or full fine-tuning.")]),
     ({"base_model": FULL_ONLY}, [("not_offered", "tuning_mode",
-        "Gemma 3 1B It supports only full fine-tuning here. Choose full fine-tuning.")]),
+        "Managed tuning offers only full fine-tuning of Gemma 3 1B It. For a LoRA adapter, build the trainer's image "
+        "and set VERTEX_TRAINER_IMAGE.")]),
+    ({"training_machine": "g2-standard-8"}, [("not_offered", "training_machine",
+        "Managed tuning chooses the machine by itself. Leave this empty.")]),
+    ({"quantization": "4bit"}, [("not_offered", "quantization",
+        "Managed tuning takes no such setting. Choose 16 bits.")]),
     ({"adapter_size": None}, [("required", "adapter_size", "Choose an adapter size.")]),
     ({"adapter_size": 7}, [("invalid_choice", "adapter_size", SIZES)]),
     ({"custom_base_model": START, "adapter_size": 16}, [("differs", "adapter_size",

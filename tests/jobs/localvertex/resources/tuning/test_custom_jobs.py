@@ -82,6 +82,32 @@ def test_metrics_are_an_event_file_of_tensorboard(server, client):
     assert server.stored("peft-none/logs/") == []
 
 
+def test_the_trainer_of_this_project_tells_its_statistics_and_goes_on_from_an_adapter(server, client):
+    stats = f"gs://{BUCKET}/trainer/logs/stats.json"
+    given = arguments(server, "trainer", seed="7", tuning_data_stats_file=stats)
+    first = create(client, given, image="us-central1-docker.pkg.dev/p/r/garden-trainer:1").name
+    assert until(server, client, first, "SUCCEEDED", "FAILED").error.message == ""
+    told = json.loads(server.text("trainer/logs/stats.json"))
+    assert (told["tuningStepCount"], told["tuningDatasetExampleCount"]) == ("4", "1")
+    plan = (server.data / "tuning-jobs" / first.rpartition("/")[2] / "job.json").read_text()
+    assert json.loads(plan)["seed"] == 7
+    base = f"gs://{BUCKET}/trainer/adapter/checkpoint-4"
+    second = create(client, arguments(server, "trainer-2", custom_base_model=base)).name
+    assert until(server, client, second, "SUCCEEDED", "FAILED").error.message == ""
+    plan = json.loads((server.data / "tuning-jobs" / second.rpartition("/")[2] / "job.json").read_text())
+    assert (plan["adapter_dir"].endswith("/start"), plan["adapter_size"], plan["lora_alpha"]) == (True, 8, 32)
+    with pytest.raises(BadRequest, match="The adapter that is continued has size 8"):
+        create(client, arguments(server, "trainer-3", custom_base_model=base, lora_rank="4"))
+
+
+def test_checkpoints_can_be_used_while_it_trains(server, client):
+    name = create(client, arguments(server, "peft-live", "hold", num_train_epochs="2")).name
+    wait_for(lambda: "checkpoint-4/adapter.gguf" in server.stored("peft-live/adapter/"), server.log)
+    assert client.get_custom_job(name=name).state.name == "JOB_STATE_RUNNING"
+    client.cancel_custom_job(name=name)
+    until(server, client, name, "CANCELLED")
+
+
 def test_merged_folder_is_deployed(server, client):
     name = create(client, arguments(server, "peft-deploy")).name
     until(server, client, name, "SUCCEEDED")

@@ -1,0 +1,99 @@
+"""Custom jobs that train in a container of the project's own. They are answered as tuning jobs are."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from google.cloud.aiplatform_v1beta1 import types
+
+from jobs.text.deferred import gettext as _
+from jobs.vertex.errors import OutcomeUnknown
+from jobs.vertex.values import CustomJobSpec, RemoteTuningJob
+
+from . import clients
+from .messages import enum_name, raw, remote_error
+from .tuning import creation_time
+
+SERVICE = "job_service"
+
+
+class CustomJobs:
+    def create(self, spec: CustomJobSpec) -> RemoteTuningJob:
+        bucket = spec.output_uri.removeprefix("gs://").partition("/")[0]
+        make = partial(_request, spec)
+        job = clients.create(SERVICE, "create_custom_job", make, bucket=bucket, location=spec.location)
+        if not job.name:
+            raise OutcomeUnknown(_("Vertex AI returned no custom job name."), "UNKNOWN")
+        return _job(job)
+
+    def get(self, name: str) -> RemoteTuningJob:
+        client = clients.client(SERVICE, clients.location_of(name))
+        return _job(clients.ask(client.get_custom_job, types.GetCustomJobRequest(name=name)))
+
+    def find(
+        self, label: str, value: str, locations: Iterable[str] = (), *, is_thorough: bool = False
+    ) -> list[RemoteTuningJob]:
+        """No custom job is in `global`. Their filter is documented, so it is relied on always."""
+        regions = dict.fromkeys(one for one in (settings.VERTEX_LOCATION, *locations) if one != "global")
+        found = [job for region in regions for job in _list_labelled(region, label, value)]
+        return sorted(found, key=creation_time)
+
+    def cancel(self, name: str) -> None:
+        client = clients.client(SERVICE, clients.location_of(name))
+        clients.ask(client.cancel_custom_job, types.CancelCustomJobRequest(name=name))
+
+
+def _list_labelled(location: str, label: str, value: str) -> list[RemoteTuningJob]:
+    """The server filters, and what it lets through is looked at again."""
+    request = types.ListCustomJobsRequest(
+        parent=clients.parent(location), filter=f"labels.{label}={value}", page_size=settings.VERTEX_PAGE_SIZE
+    )
+    pages = clients.ask(clients.client(SERVICE, location).list_custom_jobs, request)
+    return [_job(job) for job in clients.whole(pages) if job.labels.get(label) == value]
+
+
+def _request(spec: CustomJobSpec) -> Any:
+    return types.CreateCustomJobRequest(parent=clients.parent(spec.location), custom_job=_message(spec))
+
+
+def _message(spec: CustomJobSpec) -> Any:
+    pool = types.WorkerPoolSpec(
+        machine_spec=types.MachineSpec(
+            machine_type=spec.machine.machine_type,
+            accelerator_type=spec.machine.accelerator_type,
+            accelerator_count=spec.machine.accelerator_count,
+        ),
+        replica_count=1,
+        container_spec=types.ContainerSpec(
+            image_uri=spec.image,
+            args=list(spec.arguments),
+            env=[types.EnvVar(name=name, value=value) for name, value in spec.environment.items()],
+        ),
+        disk_spec=types.DiskSpec(boot_disk_type="pd-ssd", boot_disk_size_gb=spec.disk_gigabytes),
+    )
+    job_spec = types.CustomJobSpec(
+        worker_pool_specs=[pool],
+        scheduling=types.Scheduling(restart_job_on_worker_restart=True),
+        base_output_directory=types.GcsDestination(output_uri_prefix=spec.output_uri),
+        service_account=spec.service_account,
+    )
+    return types.CustomJob(display_name=spec.display_name, labels=dict(spec.labels), job_spec=job_spec)
+
+
+def _job(job: Any) -> RemoteTuningJob:
+    return RemoteTuningJob(
+        name=job.name,
+        state=enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_"),
+        labels=dict(job.labels),
+        display_name=job.display_name,
+        create_time=job.create_time,
+        start_time=job.start_time,
+        end_time=job.end_time,
+        error=remote_error(job.error),
+        experiment="",
+        tuned_model="",
+        checkpoints=(),
+        total_steps=None,
+        data_stats={},
+    )

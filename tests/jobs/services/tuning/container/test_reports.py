@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from jobs.services.tuning.container import reports
+from jobs.vertex.values import RemoteTuningJob
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+STARTED = factories.NOW
+SPREAD = {"min": 1.5, "sum": "7", "buckets": [{"count": "2", "left": 0.0, "name": "x"}, 7]}
+
+
+@pytest.fixture
+def job(fake_gateway):
+    return factories.job(training_machine="g2-standard-8", output_uri="gs://garden-local/c", state="RUNNING")
+
+
+def completed(job, gateway, stats):
+    gateway.storage.objects[f"{job.output_uri}/logs/tuning_data_stats.json"] = stats
+    remote = RemoteTuningJob("n", "RUNNING", {}, "", STARTED, STARTED, None, None, "", "", (), None, {})
+    return reports.complete(job, remote)
+
+
+def test_statistics_become_those_of_the_job(job, fake_gateway):
+    told = {"tuningStepCount": "12", "tuningDatasetExampleCount": 4, "userInputTokenDistribution": SPREAD,
+            "droppedExampleReasons": ["too long"], "userDatasetExamples": [{"x": "y"}]}  # fmt: skip
+    found = completed(job, fake_gateway, json.dumps(told).encode())
+    assert found.total_steps == 12
+    assert found.data_stats == {
+        "tuningStepCount": "12", "tuningDatasetExampleCount": "4", "droppedExampleReasons": ["too long"],
+        "userInputTokenDistribution": {"min": 1.5, "sum": "7", "buckets": [{"count": "2", "left": 0.0}]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"[]", b"\xff\xfe", b'{"tuningStepCount": "many"}', b'{"tuningStepCount": -3}',
+        b'{"tuningStepCount": NaN}', b'{"totalBillableTokenCount": "9999999999999999999"}',
+        b'{"userInputTokenDistribution": {"min": NaN, "buckets": {"a": 1}}, "droppedExampleReasons": "all"}',
+        b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_statistics_that_are_none_are_left_out(job, fake_gateway, content):
+    found = completed(job, fake_gateway, content)
+    spread = found.data_stats.pop("userInputTokenDistribution", {})
+    assert (found.total_steps, found.data_stats, spread) == (None, {}, {})
+
+
+def test_a_managed_job_is_left_as_it_is(fake_gateway):
+    managed = factories.job(output_uri="gs://garden-local/m")
+    assert completed(managed, fake_gateway, b'{"tuningStepCount": "12"}').total_steps is None
+
+
+def test_a_folder_without_reports_has_no_series(job, fake_gateway):
+    assert reports.read_series(job) == {}
+    fake_gateway.storage.objects[f"{job.output_uri}/logs/train.log"] = b"words"
+    assert reports.read_series(job) == {}
