@@ -217,6 +217,19 @@ def test_the_costs_of_a_tuning_job_stay_when_its_row_goes():
     assert spent_by_group([key], hour(9)) == {key: Spent(Decimal("6.83"))}
 
 
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED"])
+def test_a_job_in_a_container_costs_its_machine_however_it_ended(state):
+    row = job(state=state, data_stats={}, training_machine=MACHINE, location="us-central1")
+    follow(row, hour(1))
+    entry = LedgerEntry.objects.get()
+    assert (entry.machine_type, entry.tokens, entry.usd) == (MACHINE, None, Decimal("1.15"))
+
+
+def test_a_job_in_a_container_that_never_ran_costs_nothing():
+    follow(job(state="FAILED", training_machine=MACHINE, started_at=None), hour(1))
+    assert LedgerEntry.objects.count() == 0
+
+
 def test_a_tuning_job_without_a_published_price_is_unknown():
     row = job(base_model="qwen/qwen3-5@qwen3.5-9b")
     follow(row, hour(1))
