@@ -50,7 +50,7 @@ class MachineOption:
 def machine_options(specs: Iterable[Mapping[str, Any]], region: str = "") -> list[MachineOption]:
     """Each machine once, in order, with its prices in the region, else in the configured one. One query."""
     by_key = {machine_key(spec): spec for spec in specs}
-    place = region or settings.VERTEX_LOCATION
+    place = machine_prices.serving_region(region)
     names = {str(spec["machine_type"]) for spec in by_key.values()}
     prices = machine_prices.find_prices(Machine(name, place, spot) for name in names for spot in (False, True))
     return [

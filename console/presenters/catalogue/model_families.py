@@ -17,6 +17,7 @@ from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services.catalogue import facts, policies
 from jobs.services.catalogue.purposes import Purpose, find_purpose
+from jobs.services.costs import machine_prices
 
 from . import context_windows, family_words, machines as on_machines
 from .own_words import translated
@@ -129,6 +130,11 @@ class Variant:
     @cached_property
     def machine_options(self) -> list[on_machines.MachineOption]:
         return on_machines.machine_options(self.machine_specs)
+
+    @property
+    def price_region(self) -> str:
+        """Whose prices `machine_options` have."""
+        return machine_prices.serving_region()
 
     def machine(self, key: str) -> dict[str, Any]:
         spec = next(spec for spec in self.machine_specs if on_machines.machine_key(spec) == key)

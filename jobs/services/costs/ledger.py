@@ -3,7 +3,9 @@
 A deployed model costs from when it is ready until it is undeployed: for the replicas that run, and for those that it
 has at least while nobody tells. Whenever its machine, its replicas or their price change, its period ends and another
 one begins, so that no later price changes what was spent. A tuning job costs once it succeeded and Vertex AI told its
-tokens; nobody tells what another one cost. The local Vertex AI costs nothing and has no entries.
+tokens, and one in a container of ours for as long as its machine ran; nobody tells what another one cost. The local
+Vertex AI costs nothing and has no entries; what others deployed and a person attached was not spent here and has none
+either.
 """
 
 from collections.abc import Iterable
@@ -58,7 +60,7 @@ def _terms_of(model: DeployedModel, current: LedgerEntry | None) -> dict[str, An
     """Nothing while it costs nothing. A price that was known and that nobody tells now is still the one that counts."""
     replicas = model.min_replicas if model.available_replicas is None else model.available_replicas
     is_paid = model.state in PAID and model.started_at and replicas and not machine_prices.is_free(model.machine_type)
-    if not is_paid:
+    if not (is_paid and model.made_here):
         return {}
     machine = machine_prices.machine_of(model)
     price = machine_prices.find_prices([machine])[machine]
@@ -89,10 +91,11 @@ def _end(entry: LedgerEntry, now: datetime) -> None:
 
 
 def _follow_job(job: TuningJob, now: datetime) -> None:
-    if job.state != TuningState.SUCCEEDED or job.phase != Phase.CLOSED or settings.VERTEX_API_ENDPOINT:
+    if not job.is_terminal or job.phase != Phase.CLOSED or settings.VERTEX_API_ENDPOINT:
         return
     took = estimates.figures(job)
-    if took.tokens is None or took.cost_usd == 0:
+    is_told = took.seconds if job.is_in_container else took.tokens is not None and job.state == TuningState.SUCCEEDED
+    if not is_told or took.cost_usd == 0:
         return
     ended = job.ended_at or now
     LedgerEntry.objects.get_or_create(
@@ -100,7 +103,8 @@ def _follow_job(job: TuningJob, now: datetime) -> None:
         subject_id=job.pk,
         defaults={
             "owner_id": job.owner_id, "group_id": job.pk, "job_id": job.pk, "name": job.display_name,
-            "model_name": job.base_model[:128], "region": job.location, "tokens": took.tokens, "usd": took.cost_usd,
+            "model_name": job.base_model[:128], "region": job.location, "machine_type": job.training_machine,
+            "tokens": took.tokens, "usd": took.cost_usd,
             "started_at": job.started_at or ended, "ended_at": ended,
         },
     )  # fmt: skip

@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models import LOCAL_MACHINE, DeployedModel, MachinePrice
+from jobs.services.catalogue import regions
 
 PRICES = Path(__file__).with_name("machine_prices.toml")
 LOCAL = LOCAL_MACHINE
@@ -25,11 +26,13 @@ LONGEST_FRESH = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Machine:
-    """`region` is where it stands; the price of another region is no price of it."""
+    """`region` is where it stands; the price of another region is no price of it. `flex_start`: by Flex-start, whose
+    prices nobody tells."""
 
     machine_type: str
     region: str
     spot: bool = False
+    flex_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Price:
 
 
 def machine_of(model: DeployedModel) -> Machine:
-    return Machine(model.machine_type, model.location, model.spot)
+    flex_start = bool(model.serving_options.get("flex_start_hours"))
+    return Machine(model.machine_type, model.location, model.spot, flex_start)
 
 
 def is_free(machine_type: str) -> bool:
@@ -58,9 +62,13 @@ def is_free(machine_type: str) -> bool:
 
 
 def price(machine_type: str, region: str = "", *, spot: bool = False) -> Price | None:
-    """Without a region, in the configured one."""
-    machine = Machine(machine_type, region or settings.VERTEX_LOCATION, spot)
+    """Without a region, or in one where nothing is served, in the one that is proposed first."""
+    machine = Machine(machine_type, serving_region(region), spot)
     return find_prices([machine])[machine]
+
+
+def serving_region(region: str = "") -> str:
+    return regions.default_serving_region() if region in ("", *regions.NO_REGIONS) else region
 
 
 def find_prices(machines: Iterable[Machine]) -> dict[Machine, Price | None]:

@@ -1,5 +1,6 @@
 """Deployed models that cost and that nobody of this console has asked anything for a while."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from django.db.models import F, Max, Prefetch, Q
 
 from jobs.models import DeployedModel, Endpoint, FoundKind, FoundResource
 from jobs.services.costs import machine_prices
+from jobs.services.costs.machine_prices import Machine, Price
 
 from . import attachment
 
@@ -45,13 +47,14 @@ def _of_person(user: User, now: datetime) -> list[Idle]:
     silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
     live = Prefetch("deployed_models", DeployedModel.objects.live())
     rows = Endpoint.objects.visible_to(user).ready().filter(silent).prefetch_related(live)
-    return [one for row in rows if (one := _of_endpoint(row)).usd_per_hour != 0]
+    models = [model for row in rows for model in row.deployed_models.all()]
+    prices = machine_prices.find_prices(map(machine_prices.machine_of, models))
+    return [one for row in rows if (one := _of_endpoint(row, prices)).usd_per_hour != 0]
 
 
-def _of_endpoint(row: Endpoint) -> Idle:
+def _of_endpoint(row: Endpoint, prices: Mapping[Machine, Price | None]) -> Idle:
     since = max(filter(None, (row.started_at, row.last_request_at)))
-    models, used = list(row.deployed_models.all()), row.last_request_at is not None
-    price = machine_prices.total_per_hour(models, machine_prices.find_prices(map(machine_prices.machine_of, models)))
+    price, used = machine_prices.total_per_hour(row.deployed_models.all(), prices), row.last_request_at is not None
     return Idle(row.pk, row.display_name, since, price, used, is_found=False, made_here=row.made_here)
 
 

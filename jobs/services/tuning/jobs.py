@@ -87,7 +87,7 @@ def _deployment_price(spec: TuningSpec) -> Decimal | None:
     machine, most = spec.machine_type, spec.endpoint_max_replicas
     if spec.deploy_endpoint:
         return deployed_models.price_on(spec.deploy_endpoint, machine, most)
-    return spending.deployment_usd(machine, most, spec.endpoint_lease_hours)
+    return spending.deployment_usd(machine, most, spec.endpoint_lease_hours, region=spec.location)
 
 
 def price_of(spec: TuningSpec) -> Decimal | None:

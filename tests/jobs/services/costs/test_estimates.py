@@ -138,8 +138,8 @@ def test_the_cost_of_a_container_is_that_of_its_hours():
 
 
 def test_a_machine_without_a_price_costs_nobody_knows_what():
-    ended_in_container(training_machine="a2-megagpu-16g")
-    estimate = estimates.of_data(dataset(), 1, SMALL, "PEFT_ADAPTER", None, "a2-megagpu-16g")
+    ended_in_container(training_machine="a3-megagpu-8g")
+    estimate = estimates.of_data(dataset(), 1, SMALL, "PEFT_ADAPTER", None, "a3-megagpu-8g")
     assert (estimate.seconds is None, estimate.cost_usd) == (False, None)
 
 

@@ -111,7 +111,10 @@ def test_a_price_that_nobody_tells_any_more_goes_on():
     assert spent(model, 2).usd == 2 + 2 * 2
 
 
-@pytest.mark.parametrize("values", [{"machine_type": ""}, {"location": "europe-west4"}, {"spot": True}])
+@pytest.mark.parametrize(
+    "values",
+    [{"machine_type": ""}, {"location": "europe-west4"}, {"spot": True}, {"serving_options": {"flex_start_hours": 3}}],
+)
 def test_what_has_no_known_price_is_counted_as_unknown(values):
     model = deployed(**values)
     follow(model, START)
@@ -127,6 +130,7 @@ def test_what_has_no_known_price_is_counted_as_unknown(values):
         {"state": "DEPLOYING"},
         {"state": "UNDEPLOYING", "started_at": None},
         {"min_replicas": 0, "available_replicas": None},
+        {"made_here": False},
     ],
 )
 def test_what_costs_nothing_has_no_entry(values):
@@ -211,6 +215,19 @@ def test_the_costs_of_a_tuning_job_stay_when_its_row_goes():
     key = row.pk
     row.delete()
     assert spent_by_group([key], hour(9)) == {key: Spent(Decimal("6.83"))}
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED"])
+def test_a_job_in_a_container_costs_its_machine_however_it_ended(state):
+    row = job(state=state, data_stats={}, training_machine=MACHINE, location="us-central1")
+    follow(row, hour(1))
+    entry = LedgerEntry.objects.get()
+    assert (entry.machine_type, entry.tokens, entry.usd) == (MACHINE, None, Decimal("1.15"))
+
+
+def test_a_job_in_a_container_that_never_ran_costs_nothing():
+    follow(job(state="FAILED", training_machine=MACHINE, started_at=None), hour(1))
+    assert LedgerEntry.objects.count() == 0
 
 
 def test_a_tuning_job_without_a_published_price_is_unknown():

@@ -60,6 +60,11 @@ def test_without_a_region_the_configured_one_counts(settings):
     assert price("g2-standard-24") is None
 
 
+def test_where_nothing_is_served_the_region_that_is_proposed_counts(settings):
+    settings.VERTEX_LOCATION = "global"
+    assert price("g2-standard-24", "global").region == price("g2-standard-24").region == "us-central1"
+
+
 def test_what_was_read_comes_before_the_table():
     read("2.5")
     found = price("g2-standard-24")
