@@ -180,3 +180,8 @@ def test_a_list_of_empty_pages_without_an_end_is_given_up(replies, monkeypatch):
     with pytest.raises(Unavailable, match="more than 4 pages"):
         listed(ENDPOINT)
     assert asked(replies) == ["endpoints"] * 4
+
+
+def test_a_time_that_no_page_could_show_is_none(replies):
+    replies["models", ""] = {"models": [{"name": f"{PARENT}/models/m", "createTime": "9999-12-31T23:59:59Z"}]}
+    assert [one.create_time for one in listed(MODEL).resources] == [None]
