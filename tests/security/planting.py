@@ -78,7 +78,7 @@ OURS = {
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
 # Columns of which some rows may not have the same.
-ALONE = {"TuningJob.output_uri"}
+ALONE = {"InventoryLook.location", "TuningJob.output_uri"}
 # Texts within JSON that are moments, numbers or words of ours.
 KEPT = {"at", "created_at", "updated", "state", "cause", "role", "stage", "checked_at", "sent", "dataset", "reading"}
 NOW = timezone.now
