@@ -8,6 +8,7 @@ from typing import Any
 # Google's ids of the services in its price catalogue.
 VERTEX_AI, COMPUTE_ENGINE = "C7E2-9256-1C43", "6F81-5844-456A"
 NANO = Decimal("1e-9")
+LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ def read_sku(raw: Any) -> Sku | None:
             return None
         usd = Decimal(int(money.get("units", 0))) + int(money.get("nanos", 0)) * NANO
         regions = tuple(str(region) for region in raw["serviceRegions"])
-        return Sku(str(raw["description"]), regions, str(raw["category"]["usageType"]), expression["usageUnit"], usd)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return Sku(
+            str(raw["description"])[:LONGEST_TEXT],
+            regions,
+            str(raw["category"]["usageType"]),
+            expression["usageUnit"],
+            usd,
+        )
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError):
         return None

@@ -23,6 +23,7 @@ TUNING_LOCATIONS = (
 DEDICATED_DOMAIN = ".prediction.vertexai.goog"
 GOOGLE_DOMAINS = (".googleapis.com", DEDICATED_DOMAIN)
 SHARED_LIMIT = 1_572_864
+LONGEST_NUMBER = 19
 GLOBAL, HOME = "/locations/global", "/locations/us-central1"
 
 
@@ -55,7 +56,9 @@ def check_tuning_location(parent: str) -> None:
 
 def project_number(project: str) -> int:
     """Google's numbers are its own; ours only has to be the same for the same project."""
-    return int(project) if project.isdecimal() else 100_000_000_000 + zlib.crc32(project.encode())
+    if project.isdecimal() and len(project) <= LONGEST_NUMBER:
+        return int(project)
+    return 100_000_000_000 + zlib.crc32(project.encode())
 
 
 def dedicated_dns(endpoint: str, host: str, *, own: bool) -> str:

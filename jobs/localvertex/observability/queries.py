@@ -11,6 +11,7 @@ from jobs.localvertex.api.filtering.expressions import Test, parse_expression
 from jobs.localvertex.api.wire import Json
 
 MOST_POINTS = 100_000
+LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # and some periods later there is still a calendar
 SHORTEST_SECONDS = 60
 NO_ALIGNER, NO_REDUCER = ("", "ALIGN_NONE"), ("", "REDUCE_NONE")
 
@@ -115,6 +116,9 @@ def _moment(given: Mapping[str, str], name: str) -> float:
     text = re.sub(r"(\.\d{6})\d+", r"\1", given.get(name, ""))
     try:
         found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise invalid(f"{name} must be a time, such as 2026-11-30T05:00:00Z.", name) from None
+        moment = -1
+    if not 0 <= moment <= LATEST:
+        raise invalid(f"{name} must be a time, such as 2026-11-30T05:00:00Z.", name)
+    return moment

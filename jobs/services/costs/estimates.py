@@ -124,7 +124,8 @@ def figures(job: TuningJob) -> Figures:
     tokens = int(counted) * job.epochs if counted else None
     facts = model_facts.tuning_facts(job.base_model)
     price = facts.usd_per_million_tokens if facts else None
-    seconds = (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
+    known = job.started_at and job.ended_at
+    seconds = max((job.ended_at - job.started_at).total_seconds(), 0.0) if known else None
     if job.is_in_container:
         return Figures(
             tokens, seconds, _cost_of_hours(seconds, machine_prices.price(job.training_machine, job.location))

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from jobs.models import MachinePrice, PriceSync
+from jobs.models.remote import FARTHEST
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -49,8 +50,9 @@ def is_due(now: datetime) -> bool:
     last = PriceSync.objects.filter(pk=1).first()
     if last is None:
         return True
-    succeeded, failed = last.succeeded_at, last.failed_at
-    return not (succeeded and now - succeeded < EVERY) and not (failed and now - failed < AGAIN_AFTER_FAILURE)
+    waits = ((last.succeeded_at, EVERY), (last.failed_at, AGAIN_AFTER_FAILURE))
+    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
+    return not any(at and -FARTHEST <= now - at < wait for at, wait in waits)
 
 
 def find_sync() -> PriceSync | None:

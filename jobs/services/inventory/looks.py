@@ -34,7 +34,7 @@ AGE = timedelta(days=90)
 SHORTEST_PAUSE = timedelta(seconds=2)
 # In a region that has more than is read, what was seen lately stays.
 KEPT = timedelta(days=1)
-MOST = 9999
+MOST, MOST_USD = 9999, Decimal("999999.9999")
 LONGEST_URI, LONGEST_KEY, LONGEST_STATE, LONGEST_RESOURCE = 1024, 128, 40, 512
 SEEN = ("resource_name", "display_name", "state", "facts", "is_running", "usd_per_hour", "seen_at")
 
@@ -155,11 +155,13 @@ def _machines(machines: Machines) -> dict[str, Any]:
 
 
 def usd_per_hour(machines: Iterable[Machines], location: str) -> Decimal | None:
-    """Of those that always work. None when one of the prices is not known, or nobody tells what works."""
-    prices = [(machine_prices.price(one.type, location), one.count) for one in list(machines) or [Machines("")]]
+    """Of those that always work, as far as a column goes. None when one of the prices is not known, or nobody tells
+    what works."""
+    counted = list(machines)[:MAX_MODELS] or [Machines("")]
+    prices = [(machine_prices.price(one.type, location), _number(one.count)) for one in counted]
     if any(price is None for price, _count in prices):
         return None
-    return sum((price.usd_per_hour * count for price, count in prices if price), Decimal(0))
+    return min(sum((price.usd_per_hour * count for price, count in prices if price), Decimal(0)), MOST_USD)
 
 
 def _location_of(name: str) -> str:

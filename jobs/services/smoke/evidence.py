@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from jobs.models import Endpoint, TuningJob
+from jobs.services.storage import output_files
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.values import RemoteEndpoint, RemoteTuningJob
@@ -57,7 +58,7 @@ def look_at_job(evidence: Evidence, job: TuningJob) -> None:
     if not job.resource_name:
         return
     evidence.job = _attempt(lambda: gateway.tuning.get(job.resource_name))
-    evidence.files = _attempt(lambda: tuple(_list_names(job.output_uri)))
+    evidence.files = _attempt(lambda: tuple(sorted(one.name for one in output_files.walk(job.output_uri, MOST_NAMES))))
     if evidence.job and evidence.job.experiment:
         experiment = evidence.job.experiment
         evidence.metrics = _attempt(lambda: tuple(sorted(gateway.metrics.read(experiment))))
@@ -76,24 +77,6 @@ def is_gone(name: str) -> bool | None:
     except VertexError:
         return None
     return not found.deployed_models
-
-
-def _list_names(uri: str) -> list[str]:
-    """All objects below the folder, without it, as far as `MOST_NAMES`."""
-    storage = get_gateway().storage
-    names: list[str] = []
-    folders = [""]
-    while folders and len(names) < MOST_NAMES:
-        folder = folders.pop()
-        token = ""
-        while True:
-            found = storage.list_folder(f"{uri}/{folder}".rstrip("/"), token, 500)
-            names += [f"{folder}{one.name}" for one in found.objects]
-            folders += [f"{folder}{one.rstrip('/')}/" for one in found.folders]
-            token = found.next_token
-            if not token:
-                break
-    return sorted(names)
 
 
 def _attempt(read: Callable[[], T]) -> T | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -53,6 +53,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     budget: Budget = field(init=False)
     spec: TuningSpec = field(init=False)
+    key: UUID = field(default_factory=uuid4)
     job: TuningJob | None = None
     endpoint: Endpoint | None = None
     deployed_since: datetime | None = None
@@ -134,13 +135,15 @@ class Run:
             raise Stopped(" ".join([str(found.failed[0].text), *found.commands]))
 
     def _tune(self) -> None:
-        self.job = jobs.create(self.owner, key=uuid4(), spec=self.spec)
+        self.job = jobs.create(self.owner, key=self.key, spec=self.spec)
         self._advance_until(lambda: self._job().is_terminal)
         if self._job().state not in TUNED:
             raise Stopped(f"{self._job().state}: {self._job().error_message}")
 
     def _deploy(self) -> None:
-        self._advance_until(lambda: self._find_endpoint() is not None)
+        self._advance_until(lambda: self._find_endpoint() is not None or self._job().phase == Phase.CLOSED)
+        if self.endpoint is None:
+            raise Stopped("The job is over and its model was not deployed. Its page says why.")
         self._advance_until(lambda: self._state() in (EndpointState.READY, EndpointState.FAILED))
         if self._state() != EndpointState.READY:
             raise Stopped(f"{self._state()}: {self._endpoint().model.error_message or self._endpoint().error_message}")
@@ -164,6 +167,8 @@ class Run:
             look_at_endpoint(self.evidence, self._endpoint())
 
     def _take_down(self) -> None:
+        # An interruption may come when the job is on disk, where a worker finds it, and before it is here.
+        self.job = self.job or TuningJob.objects.filter(pk=self.key).first()
         if self.job is None:
             return
         with self._step("Undeploy and delete"):

@@ -8,13 +8,16 @@ from uuid import UUID
 from jobs import live
 from jobs.models import OutputListing, TuningJob
 from jobs.models.fields.uris import parse_gs_uri
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import VertexError
+from jobs.vertex.errors import Unavailable, VertexError
 from jobs.vertex.values import StoredObject
 
 PATIENCE = timedelta(seconds=30)
 FRESH = timedelta(seconds=60)
 PAGE, MOST = 500, 5000
+# One after the other without a file: a page may be empty and still not be the last one.
+MOST_EMPTY_PAGES = 1000
 
 
 def ask(job: TuningJob, now: datetime, *, again: bool = False) -> tuple[OutputListing, bool]:
@@ -59,13 +62,17 @@ def has_address(uri: str) -> bool:
 
 
 def walk(folder: str, most: int = MOST) -> Iterator[StoredObject]:
-    """Everything in it and below, by its path from there; so many at most. Nothing where there is no such folder."""
-    storage, waiting, seen = get_gateway().storage, [""], 0
+    """Everything in it and below, by its path from there; so many at most. Nothing where there is no such folder.
+    Raises VertexError, also where page follows page and no file comes."""
+    storage, waiting, seen, empty = get_gateway().storage, [""], 0, 0
     while waiting:
         below, token = waiting.pop(), ""
         place = f"{folder.rstrip('/')}/{below}".rstrip("/")
         while True:
             page = storage.list_folder(place, token, PAGE)
+            empty = 0 if page.objects else empty + 1
+            if empty > MOST_EMPTY_PAGES:
+                raise Unavailable(_("The list of files in %s doesn't end.") % folder, "UNAVAILABLE")
             waiting += [f"{below}{name}/" for name in page.folders if name and has_address(f"{place}/{name}")]
             for one in page.objects:
                 if not has_address(f"{place}/{one.name}"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 
 from jobs.text.deferred import gettext as _
-from jobs.vertex.errors import Refused
+from jobs.vertex.errors import Refused, Unavailable
 
 from . import IMPORTING, departure
 from .credentials import load
@@ -28,6 +29,8 @@ CLIENTS = {
     "prediction_service": "PredictionServiceClient",
     "tensorboard_service": "TensorboardServiceClient",
 }
+
+MOST_PAGES = 1000
 
 _LOCATION = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)(?:/|$)")
 
@@ -67,9 +70,22 @@ def all_pages(method: Any, request: Any) -> list[Any]:
 
 
 def whole(pages: Any) -> list[Any]:
-    """What is on all pages of a list, of which `ask` has read the first."""
+    """What is on all pages of a list, of which `ask` has read the first. Raises VertexError for one without an end."""
     with translate_errors():
-        return list(pages)
+        return list(bound(pages))
+
+
+def bound(pages: Any) -> Any:
+    """The same list, which raises Unavailable where page follows page beyond all measure."""
+    read, left = pages._method, count(MOST_PAGES - 1, -1)
+
+    def read_one(*arguments: Any, **options: Any) -> Any:
+        if next(left) <= 0:
+            raise Unavailable(_("A list of Vertex AI has more than %d pages.") % MOST_PAGES, "UNAVAILABLE")
+        return read(*arguments, **options)
+
+    pages._method = read_one
+    return pages
 
 
 def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = "", location: str = "") -> Any:

@@ -26,6 +26,7 @@ from .serving_options import parse_options
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
 RUNS_ON = "localvertex-runs-on"  # as the local Vertex AI labels what asked for a machine of Google's
+MOST_REPLICAS = 32_767
 REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"]
 
 
@@ -198,7 +199,7 @@ def _parse_deployed_model(model: Any) -> RemoteDeployedModel:
         id=model.id,
         model=model.model,
         display_name=model.display_name,
-        available_replicas=model.status.available_replica_count if "status" in model else None,
+        available_replicas=_count(model.status.available_replica_count) if "status" in model else None,
         min_replicas=low,
         max_replicas=high,
         is_asleep=_is_asleep(model),
@@ -231,5 +232,10 @@ def _replica_range(model: Any) -> tuple[int | None, int | None]:
     """Google sends no maximum that equals the minimum."""
     if "dedicated_resources" not in model:
         return None, None
-    low = model.dedicated_resources.min_replica_count
-    return low, max(low, model.dedicated_resources.max_replica_count)
+    low, high = (_count(getattr(model.dedicated_resources, f"{end}_replica_count")) for end in ("min", "max"))
+    return low, max(low, high)
+
+
+def _count(told: int) -> int:
+    """As far as a column goes, and never less than nothing: what is counted is paid for."""
+    return min(max(told, 0), MOST_REPLICAS)

@@ -65,7 +65,7 @@ def _pages(source: Source, location: str, wanted: str, limit: int) -> tuple[list
         request.filter = wanted
     pages = clients.ask(getattr(clients.client(source.service, location), source.method), request)
     with translate_errors():
-        rows = list(islice(pages, limit + 1))
+        rows = list(islice(clients.bound(pages), limit + 1))
     return rows[:limit], len(rows) <= limit
 
 

@@ -48,10 +48,16 @@ EXPRESSION = ("pricingInfo", 0, "pricingExpression")
         broken(*EXPRESSION, "tieredRates", 0, "unitPrice", "currencyCode", value="EUR"),
         broken(*EXPRESSION, "tieredRates", 0, "unitPrice", "units", value="many"),
         broken(*EXPRESSION, "tieredRates", 0, "unitPrice", "nanos", value={}),
+        broken(*EXPRESSION, "tieredRates", 0, "unitPrice", "units", value=float("inf")),
     ],
 )
 def test_a_line_in_another_form_is_no_price(raw):
     assert read_sku(raw) is None
+
+
+def test_a_long_description_is_cut():
+    """It is searched by patterns that take the square of its length."""
+    assert len(read_sku(line("Vertex AI: Online/Batch Prediction " + "x in " * 100_000 + "\n", "1")).description) == 300
 
 
 def test_a_page_keeps_what_can_be_read():

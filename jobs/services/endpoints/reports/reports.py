@@ -12,6 +12,7 @@ from uuid import UUID
 
 from jobs import live, shortages
 from jobs.models import Endpoint, EndpointReport
+from jobs.models.remote import FARTHEST
 from jobs.services.endpoints import lifetime
 from jobs.states import EndpointState
 from jobs.vertex import get_gateway
@@ -63,9 +64,12 @@ def ask(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     row, is_new = EndpointReport.objects.get_or_create(endpoint=endpoint, kind=kind, defaults={"asked_at": now})
     if is_new:
         return True
-    if now - row.asked_at < (PATIENCE if row.is_awaited else FRESH):
+    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
+    if -FARTHEST <= now - row.asked_at < (PATIENCE if row.is_awaited else FRESH):
         return False
-    return bool(EndpointReport.objects.filter(pk=row.pk, asked_at=row.asked_at).update(asked_at=now))
+    read_at = row.read_at if row.read_at and row.read_at < now else None
+    rows = EndpointReport.objects.filter(pk=row.pk, asked_at=row.asked_at)
+    return bool(rows.update(asked_at=now, read_at=read_at))
 
 
 def ask_all(now: datetime) -> list[tuple[UUID, str]]:

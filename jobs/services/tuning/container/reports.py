@@ -6,8 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
+from jobs.log_lines import escape
 from jobs.models import TuningJob
 from jobs.services.tuned_models.saved import find_checkpoints
 from jobs.text.deferred import join
@@ -29,6 +31,7 @@ COUNTS = (
 )  # fmt: skip
 SPREADS = ("userInputTokenDistribution", "userOutputTokenDistribution", "userMessagePerExampleDistribution")
 LISTS = ("truncatedExampleIndices", "droppedExampleReasons")
+NAME, MOST_NUMBERS = re.compile(r"[a-zA-Z]\w{0,39}", re.ASCII), 20
 LONGEST_COUNT, LONGEST_REASON, MOST_REASONS, MOST_BUCKETS = 15, 300, 1000, 20
 FAILED = re.compile(r"^[\d :-]*Failed: (.{1,1000})$", re.MULTILINE)
 
@@ -79,14 +82,14 @@ def _read_statistics(job: TuningJob) -> dict[str, Any]:
     uri = f"{job.output_uri.rstrip('/')}/{LOGS}/{STATISTICS}"
     text = get_gateway().storage.read_text(uri, STATISTICS_BYTES)
     try:
-        found = json.loads((text or "{}").replace("\\u0000", ""), parse_constant=str)
+        found = json.loads(text or "{}", parse_constant=str)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
     counts = {name: str(found[name]) for name in COUNTS if _is_count(found.get(name))}
     spreads = {name: _numbers(found[name]) for name in SPREADS if isinstance(found.get(name), dict)}
-    lists = {name: [one[:LONGEST_REASON] for one in _texts(found.get(name))] for name in LISTS}
+    lists = {name: _texts(found.get(name)) for name in LISTS}
     return {**counts, **spreads, **{name: texts for name, texts in lists.items() if texts}}
 
 
@@ -97,12 +100,18 @@ def _is_count(value: object) -> bool:
 
 def _numbers(spread: Mapping[str, Any]) -> dict[str, Any]:
     """A distribution, with its buckets."""
-    found: dict[str, Any] = {name: value for name, value in spread.items() if _is_number(value)}
+    found = _named(spread)
     buckets = spread.get("buckets")
     if isinstance(buckets, list):
         rows = [one for one in buckets[:MOST_BUCKETS] if isinstance(one, dict)]
-        found["buckets"] = [{name: value for name, value in one.items() if _is_number(value)} for one in rows]
+        found["buckets"] = [_named(one) for one in rows]
     return found
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers in it that have a name like those of Vertex AI."""
+    found = ((name, value) for name, value in values.items() if NAME.fullmatch(name) and _is_number(value))
+    return dict(islice(found, MOST_NUMBERS))
 
 
 def _is_number(value: object) -> bool:
@@ -110,7 +119,9 @@ def _is_number(value: object) -> bool:
 
 
 def _texts(value: object) -> list[str]:
-    return [str(one) for one in value[:MOST_REASONS]] if isinstance(value, list) else []
+    """Each in one line that a database takes."""
+    found = value[:MOST_REASONS] if isinstance(value, list) else []
+    return [escape(str(one)[:LONGEST_REASON])[:LONGEST_REASON] for one in found]
 
 
 def _count_steps(stats: Mapping[str, Any]) -> int | None:
@@ -123,7 +134,7 @@ def _explain(job: TuningJob, error: RemoteError | None) -> RemoteError | None:
     if error is None:
         return None
     log = get_gateway().storage.read_text(f"{job.output_uri.rstrip('/')}/{LOGS}/train.log", LOG_BYTES) or ""
-    told = FAILED.findall(log)
+    told = [escape(one) for one in FAILED.findall(log)]
     if not told or told[-1] in error.message:
         return error
     return replace(error, message=join(told[-1], error.message))

@@ -120,7 +120,7 @@ def _value(found: Mapping[str, Any]) -> float | None:
     """Whole numbers come as texts."""
     try:
         value = float(found.get("int64Value", found.get("doubleValue", "")))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) and 0 <= value < 1e15 else None
 

@@ -164,3 +164,9 @@ def test_an_aligner_of_another_kind_of_metric_is_refused():
         ask("replicas", alignmentPeriod="60s", perSeriesAligner="ALIGN_DELTA")
     with pytest.raises(ApiError):
         ask("response_count", alignmentPeriod="60s", perSeriesAligner="ALIGN_MAX")
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z"])
+def test_a_time_beyond_the_calendar_is_refused(moment):
+    with pytest.raises(ApiError, match=r"interval\.endTime must be a time"):
+        ask("replicas", ("interval.endTime", moment))

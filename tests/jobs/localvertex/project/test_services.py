@@ -64,3 +64,8 @@ def test_a_service_that_is_off_says_so_itself():
 )  # fmt: skip
 def test_other_paths_are_vertex_ai_s(verb, path):
     assert find(verb, path) is None
+
+
+def test_a_number_that_is_none_is_a_name():
+    found = answer("GET", f"/v1/projects/{'9' * 5000}", None, Situation())
+    assert len(found["projectNumber"]) == 12

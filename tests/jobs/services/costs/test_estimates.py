@@ -146,3 +146,9 @@ def test_a_machine_without_a_price_costs_nobody_knows_what():
 @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
 def test_a_container_costs_as_long_as_it_ran_however_that_ended(state):
     assert estimates.figures(ended_in_container(state=state)).cost_usd == Decimal("0.16")
+
+
+def test_a_container_that_ended_before_it_began_costs_nothing():
+    job = ended_in_container()
+    job.started_at = job.ended_at + timedelta(hours=1)
+    assert estimates.figures(job).cost_usd == Decimal("0.00")

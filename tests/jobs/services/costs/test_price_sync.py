@@ -121,3 +121,10 @@ def test_the_local_server_is_not_asked_for_prices(google, settings):
 def test_the_worker_reads_them(google):
     sync_prices()
     assert price(MACHINE).usd_per_hour == Decimal("12.625919")
+
+
+def test_a_clock_that_was_a_year_ahead_is_not_waited_for(google):
+    now = timezone.now()
+    sync(now + timedelta(days=365))
+    sync(now)
+    assert (asked(google), find_sync().succeeded_at) == (6, now)

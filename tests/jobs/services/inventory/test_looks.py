@@ -182,3 +182,12 @@ def test_regions_where_nobody_looks_any_more_are_forgotten(fake_gateway):
         looks.look(region, NOW)
     looks.forget([LOCATION])
     assert (shown(), InventoryLook.objects.filter(location="us-west1").count()) == (["a"], 0)
+
+
+@pytest.mark.parametrize(("count", "usd"), [(-5, 0), (2**62, Decimal("999999.9999"))])
+def test_no_number_of_machines_ends_the_look(fake_gateway, count, usd):
+    dear = (Machines("a3-ultragpu-8g", count=count),) * 90
+    fake_gateway.inventory.add(CUSTOM_JOB, Found(f"{PARENT}/customJobs/2", "C", {}, NOW, "RUNNING", machines=dear))
+    fake_gateway.inventory.add(MODEL, Found(f"{PARENT}/models/m", "M", {}, NOW))
+    looks.look(LOCATION, NOW)
+    assert dict(FoundResource.objects.values_list("key", "usd_per_hour")) == {"2": usd, "m": None}

@@ -8,10 +8,11 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Endpoint, TuningJob
-from jobs.services.smoke import assumptions, run, taking_down
+from jobs.services.smoke import assumptions, evidence, run, taking_down
 from jobs.services.smoke.plan import RUN_LABEL, Plan
+from jobs.services.tuning import jobs
 from jobs.vertex.errors import Refused, StockOut
-from jobs.vertex.values import MachineSpec
+from jobs.vertex.values import Listing, MachineSpec, StoredObject
 from tests.fakes import BUCKET, TINY
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,6 +65,44 @@ def test_the_whole_run(smoke, google):
     held = verdicts(found)
     assert (held["chat"], held["clean-up"], held["over-quota"]) == ("held", "held", "not tried")
     assert (found.spent, found.deployed_since is not None) == (Decimal(0), True)  # of seconds
+
+
+def test_a_list_of_files_that_never_ends_keeps_nothing_running(smoke, google, monkeypatch):
+    found, _said = smoke()
+    monkeypatch.setattr(evidence, "MOST_NAMES", 50)
+    page = Listing(objects=(StoredObject("a", 1),), next_token="more")
+
+    def answer_without_end(_run):
+        monkeypatch.setattr(google.storage, "list_folder", lambda uri, page_token, limit: page)
+
+    monkeypatch.setattr(run.Run, "_ask", answer_without_end)
+    found.go()
+    assert Endpoint.objects.get().state == "DELETED"
+    assert found.evidence.files == ("a",) * 50
+
+
+def test_a_job_whose_model_cannot_be_deployed_ends_the_run(smoke, google, monkeypatch):
+    nothing = Listing(objects=(StoredObject("train.log", 1),))
+    monkeypatch.setattr(google.storage, "list_folder", lambda uri, page_token, limit: nothing)
+    found, _said = smoke()
+    assert not found.go()
+    assert outcomes(found)["Deploy"] == "The job is over and its model was not deployed. Its page says why."
+    assert [creation.kind for creation in google.ledger] == ["tuning-job"]
+
+
+def test_an_interruption_before_the_run_knows_its_job_leaves_no_job(smoke, google, monkeypatch):
+    found, _said = smoke()
+    create = jobs.create
+
+    def interrupted(*args, **values):
+        create(*args, **values)
+        interrupt()
+
+    monkeypatch.setattr(jobs, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        found.go()
+    assert [job.state for job in TuningJob.objects.all()] == ["CANCELLED"]
+    assert google.ledger == []
 
 
 def test_what_is_too_dear_is_not_begun(smoke, google):

@@ -1,5 +1,7 @@
 """Operations as Google ends them, where they differ from the local server's."""
 
+import pytest
+
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.values import RemoteError
 from tests.support.misbehaving_server import answer, bad_server
@@ -53,3 +55,13 @@ def test_scaled_to_zero_is_asleep_and_starting_is_not(settings):
     assert deployed({"availableReplicaCount": 0}) == (False, "")
     assert deployed({"availableReplicaCount": 1}, **by_rule) == (False, "")
     assert deployed({"message": "Starting."}, **by_rule) == (False, "Starting.")
+
+
+@pytest.mark.parametrize(("told", "kept"), [(-1, 0), (2**31 - 1, 32_767)])
+def test_no_number_of_replicas_is_less_than_nothing_or_more_than_a_column_holds(settings, told, kept):
+    resources = {"minReplicaCount": told, "maxReplicaCount": told}
+    model = {"id": "1", "dedicatedResources": resources, "status": {"availableReplicaCount": told}}
+    with bad_server(answer(200, {"name": ENDPOINT, "deployedModels": [model]})) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        (found,) = Gateway().deployment.get_endpoint(ENDPOINT).deployed_models
+    assert (found.available_replicas, found.min_replicas, found.max_replicas) == (kept, kept, kept)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, Unavailable
 from jobs.vertex.found import CUSTOM_JOB, ENDPOINT, MODEL, TUNING_JOB, Machines
-from jobs.vertex.sdk import Gateway
+from jobs.vertex.sdk import Gateway, clients
 from tests.support.misbehaving_server import answer, bad_server, error
 
 REGION = "us-central1"
@@ -171,3 +171,12 @@ def test_unknown_states_and_accelerators_are_shown_as_sent(replies):
     replies["customJobs", ""] = {"customJobs": [job]}
     (found,) = listed(CUSTOM_JOB).resources
     assert (found.state, found.machines[0].accelerator) == ("99", "99")
+
+
+def test_a_list_of_empty_pages_without_an_end_is_given_up(replies, monkeypatch):
+    monkeypatch.setattr(clients, "MOST_PAGES", 4)
+    for token in ("", "again"):
+        replies["endpoints", token] = {"endpoints": [], "nextPageToken": "again"}
+    with pytest.raises(Unavailable, match="more than 4 pages"):
+        listed(ENDPOINT)
+    assert asked(replies) == ["endpoints"] * 4

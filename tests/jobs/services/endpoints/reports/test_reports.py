@@ -134,3 +134,11 @@ def test_endpoints_that_serve_are_measured_also_while_nobody_looks(fake_gateway)
     assert reports.ask_all(NOW) == [(serving.pk, "1h"), (serving.pk, "1d")]
     assert reports.ask_all(NOW) == []
     assert set(EndpointReport.objects.values_list("endpoint", flat=True)) == {serving.pk} - {gone.pk}
+
+
+def test_a_clock_that_was_a_year_ahead_is_not_waited_for(endpoint, fake_gateway):
+    read(endpoint, "1d", NOW + timedelta(days=365))
+    assert reports.ask(endpoint, "1d", NOW)
+    reports.run(endpoint.pk, "1d", NOW)
+    found = reports.find(endpoint, "1d")
+    assert (found.read_at, found.told_at, found.is_awaited) == (NOW, NOW, False)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from jobs.services.tuning.container import reports
-from jobs.vertex.values import RemoteTuningJob
+from jobs.vertex.values import RemoteError, RemoteTuningJob
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +57,20 @@ def test_a_folder_without_reports_has_no_series(job, fake_gateway):
     assert reports.read_series(job) == {}
     fake_gateway.storage.objects[f"{job.output_uri}/logs/train.log"] = b"words"
     assert reports.read_series(job) == {}
+
+
+@pytest.mark.parametrize("text", [r"a\u0\u0000000b", r"a\u0000b", r"a\ud800b", r"a\u202eb"])
+def test_texts_become_what_every_database_and_page_takes(job, fake_gateway, text):
+    told = f'{{"droppedExampleReasons": ["{text}"], "userInputTokenDistribution": {{"{text}": 1, "min": 2}}}}'
+    found = completed(job, fake_gateway, told.encode()).data_stats
+    (reason,) = found.get("droppedExampleReasons", ["-"])
+    assert reason.isprintable()
+    assert reason.encode()
+    assert found.get("userInputTokenDistribution", {"min": 2}) == {"min": 2}
+
+
+def test_the_cause_of_a_failure_is_one_printable_line(job, fake_gateway):
+    fake_gateway.storage.objects[f"{job.output_uri}/logs/train.log"] = b"Failed: no \x00 \x1b[31mroom"
+    ended = RemoteTuningJob("n", "FAILED", {}, "", STARTED, STARTED, STARTED, RemoteError("INTERNAL", "1"), "", "", (),
+                            None, {})  # fmt: skip
+    assert reports.complete(job, ended).error.message.startswith(r"no \x00 \x1b[31mroom")

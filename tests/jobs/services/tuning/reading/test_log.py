@@ -77,3 +77,8 @@ def test_the_end_of_a_long_log_is_kept_from_a_whole_line_on(driver, fake_gateway
     driver.until(job, state="RUNNING")
     kept = job.log_text.splitlines()
     assert (len(job.log_text) <= LOG_BYTES, len(kept), kept[0][-3:], kept[-1][-3:]) == (True, 200, "800", "999")
+
+
+def test_a_clock_that_was_a_year_ahead_is_not_waited_for(driver, fake_gateway):
+    driver.until(running(driver, fake_gateway, log_read_at=driver.now + timedelta(days=365)), state="RUNNING")
+    assert "logs.of_job" in fake_gateway.calls

@@ -95,6 +95,7 @@ def test_without_responses_predictions_and_errors_are_counted(asked):
     [
         None, "x", [None], [{"points": 5}], [{"points": [None, {"value": 5}]}],
         [series("response_count", point(5, int64Value="many"))],
+        [series("response_count", point(5, doubleValue=10**400))],
         [series("response_count", point(5, doubleValue="NaN"), point(4, doubleValue=-1.0), point(9, int64Value="4"))],
     ],
 )  # fmt: skip
