@@ -118,8 +118,8 @@ audit: $(VENV)/lock/.installed ## what is locked against published advisories; n
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-local.lock
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-localvertex.lock
 
-demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some five minutes
-	$(BIN)/python -m tests.bench.demo_check
+demo-check: $(VENV)/.installed-dev $(VENV)/.weights ## the whole journey on Gemma 3 270M, some five minutes; or ARGS='--model huggingfacetb/smollm2@smollm2-135m-instruct'
+	$(BIN)/python -m tests.bench.demo_check $(ARGS)
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 	$(BIN)/python -m tests.bench.journey
