@@ -1,11 +1,11 @@
-"""Base models whose weights come as a Python package, so that a first run asks no model hub for anything."""
+"""Base models whose weights come as a Python package or with this one: a first run asks no model hub for anything."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.models.weights import Weights, from_folder
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ def _assemble_gemma(target: Path) -> None:
     partial.replace(target)
 
 
+Place = Callable[[str], Path | None]
+SEES = "samples/shapes@shapes-and-colours"
 PACKAGED = (
     Packaged(
         "huggingfacetb/smollm2@smollm2-135m-instruct",
@@ -51,15 +53,26 @@ def how_to_get(model_id: str) -> str:
     return next((one.how_to_get for one in PACKAGED if one.id == model_id), "")
 
 
-def find_packaged(data_dir: Path, shared: Sequence[Path]) -> list[Weights]:
-    """Those whose package is installed, or whose files were made before. `shared`: folders to look in first."""
-    return [weights for one in PACKAGED if (weights := _weights(one, data_dir, shared)) is not None]
+def place_of(package: str) -> Path | None:
+    """Without an import, which would need what the package's own program needs."""
+    spec = find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def _weights(one: Packaged, data_dir: Path, shared: Sequence[Path]) -> Weights | None:
+def find_packaged(data_dir: Path, shared: Sequence[Path], place: Place = place_of) -> list[Weights]:
+    """Those whose package is installed, or whose files were made before, and the one that comes along.
+
+    `shared`: folders to look in first."""
+    found = [
+        weights for one in PACKAGED if (weights := _weights(one, place(one.package), data_dir, shared)) is not None
+    ]
+    return [*found, from_folder(SEES, Path(__file__).with_name("shapes_and_colours"), data_dir)]
+
+
+def _weights(one: Packaged, place: Path | None, data_dir: Path, shared: Sequence[Path]) -> Weights | None:
     made = [root / one.folder for root in shared if (root / one.folder / "hf" / "config.json").is_file()]
     folder = made[0] if made else data_dir / "base-models" / one.folder
-    place, gguf = _place(one.package), folder / "model.gguf"
+    gguf = folder / "model.gguf"
     if gguf.is_file():
         return Weights(one.id, folder / "hf", gguf)
     if place is None:
@@ -67,9 +80,3 @@ def _weights(one: Packaged, data_dir: Path, shared: Sequence[Path]) -> Weights |
     if one.file:
         return Weights(one.id, folder / "hf", place / one.file) if (place / one.file).is_file() else None
     return Weights(one.id, folder / "hf", gguf, assemble=one.assemble)
-
-
-def _place(package: str) -> Path | None:
-    """Without an import, which would need what the package's own program needs."""
-    spec = find_spec(package)
-    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
