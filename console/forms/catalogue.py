@@ -14,6 +14,7 @@ LONGEST_VALUE = 80
 MAX_VALUES = 30
 PROVIDERS = {"google": "Google", "meta": "Meta", "openai": "OpenAI", "qwen": "Qwen", "mistralai": "Mistral AI"}
 PROVIDERS |= {"deepseek-ai": "DeepSeek", "zai-org": "Z.ai", "microsoft": "Microsoft", "nvidia": "NVIDIA"}
+PROVIDERS |= {"huggingfacetb": "Hugging Face", "samples": "Garden Console"}
 
 Words = Mapping[str, str | Promise]
 COLLECTIONS: Words = {"google": _("Made by Google"), "partners": _("Other open models"), "local": _("Your own models")}

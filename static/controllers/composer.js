@@ -95,6 +95,7 @@ export default class extends Controller {
     this.inputTarget.value = params.text;
     this.changed();
     this.inputTarget.focus();
+    if (params.picture) this.dispatch("picture", { target: window, detail: params.picture });
   }
 
   sending({ target }) { this.busy ||= target === this.element; }

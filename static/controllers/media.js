@@ -69,6 +69,14 @@ export default class extends Controller {
     }
   }
 
+  // One that the page proposes, which lies among its own files.
+  async fetchSample({ detail }) {
+    const name = detail.split("/").pop().replace(/\.[0-9a-f]{12}(?=\.)/, "");
+    const answer = await fetch(detail).catch(() => null);
+    if (answer?.ok) this.add([new File([await answer.blob()], name, { type: answer.headers.get("content-type") })]);
+    else this.complain(this.failedValue, { name });
+  }
+
   complain(text, file) {
     const line = document.createElement("p");
     line.textContent = text.replace("{name}", file?.name);

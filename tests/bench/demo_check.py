@@ -1,9 +1,11 @@
-"""The whole journey on Gemma 3 270M: does tuning teach what the data shows, on prompts that are not in the data?
+"""The whole journey on a small model: does tuning teach what the data shows, on prompts that are not in the data?
 
-`python -m tests.bench.demo_check`; exit code 0 when it does. It takes what a person gets who changes nothing: the
-sample dataset and the proposed settings.
+`python -m tests.bench.demo_check` for Gemma 3 270M, or `--model huggingfacetb/smollm2@smollm2-135m-instruct`, which
+`make up` brings as well; exit code 0 when it does. It takes what a person gets who changes nothing: the sample dataset
+and the proposed settings.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -28,15 +30,18 @@ class Row:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default=GEMMA, help="its name in the catalogue")
+    model = parser.parse_args().model
     held_out = json.loads((SAMPLES / "ahoy-heldout.json").read_text())
     refuse_prompts_of_the_data(held_out["prompts"])
     with tempfile.TemporaryDirectory(prefix="demo-check-") as folder, running(Path(folder) / "data") as console:
         say(f"Started after {console.ready - console.started:.1f} s; preparing the weights.")
-        say(f"Weights prepared in {wait_for_weights(console):.0f} s.")
+        say(f"Weights prepared in {wait_for_weights(console, model=model):.0f} s.")
         with Visitor(console.address) as visitor:
             visitor.sign_in(console.link)
             journey.wait_for_catalogue(visitor)
-            rows = answers(visitor, held_out["prompts"])
+            rows = answers(visitor, model, held_out["prompts"])
     return judge(rows, held_out["style"])
 
 
@@ -47,15 +52,15 @@ def refuse_prompts_of_the_data(prompts: list[str]) -> None:
         raise SystemExit(f"These prompts are in the data: {known}")
 
 
-def answers(visitor: Visitor, prompts: list[str]) -> list[Row]:
-    tune = journey.Tune(GEMMA, "Demo check")
+def answers(visitor: Visitor, model: str, prompts: list[str]) -> list[Row]:
+    tune = journey.Tune(model, "Demo check")
     review, started = journey.fill_in(visitor, tune), time.monotonic()
     job = journey.start(visitor, review, tune)
     journey.wait_for_state(visitor, job, "Succeeded", 900)
     say(f"Tuned after {time.monotonic() - started:.0f} s.")
     tuned = journey.endpoint_of(visitor, job, 60)
     journey.wait_until_ready(visitor, tuned, 120)
-    base = journey.deploy_base(visitor, GEMMA)
+    base = journey.deploy_base(visitor, model)
     journey.wait_until_ready(visitor, base, 120)
     say(f"Both endpoints ready after {time.monotonic() - started:.0f} s.")
     return [

@@ -24,9 +24,7 @@ from tests.support.localservers import free_port
 from tests.support.running import GEMMA, ROOT
 
 SEES = "google/gemma3@gemma-3-4b-it"
-LOCAL_OPTIONS = (
-    f"--prepare when-needed --base-model {GEMMA}=/models/tiny-gemma3 --base-model {SEES}=/models/tiny-gemma3-vision"
-)
+LOCAL_OPTIONS = f"--prepare when-needed --base-model {GEMMA}=/models/tiny-gemma3 --base-model {SEES}=/seeing"
 PARTS: dict[str, Callable[[parts.Console], None]] = {
     "journey": parts.journey_to_a_chat,
     "credentials": parts.credentials,

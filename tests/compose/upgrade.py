@@ -56,7 +56,8 @@ def older(current: Stack, image: str) -> Stack:
     compose.write_text(compose.read_text().replace("127.0.0.1:8000:8000", f"127.0.0.1:{port}:8000"))
     ours = (*parts.STATELESS, "migrate", *parts.LOCAL)
     services: dict[str, dict[str, Any]] = {name: {"image": image} for name in ours}
-    services["vertex"]["volumes"] = [f"{ROOT}/tests/fixtures:/models:ro"]
+    seeing = f"{ROOT}/jobs/localvertex/models/shapes_and_colours:/seeing:ro"
+    services["vertex"]["volumes"] = [f"{ROOT}/tests/fixtures:/models:ro", seeing]
     services["vertex"]["command"] = [*LOCAL_SERVER, *shlex.split(current.environment["CONSOLE_LOCAL_OPTIONS"])]
     over.write_text(json.dumps({"services": services}))
     password = current.environment["POSTGRES_PASSWORD"]

@@ -32,7 +32,7 @@ from tests.support.share import one_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"
-VISION_FOLDER = TINY_FOLDER.parent / "tiny-gemma3-vision"
+VISION_FOLDER = TINY_FOLDER.parents[2] / "jobs/localvertex/models/shapes_and_colours"
 STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))
 QUESTION = 'Say "it\'s" — 안녕 \\ $HOME `id`\u2028\x85 \nJSON\nEND'
 PARAMETERS = {

@@ -20,7 +20,7 @@ from tests.support.running import GEMMA, ROOT, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"
-VISION = ROOT / "tests/fixtures/tiny-gemma3-vision"
+VISION = ROOT / "jobs/localvertex/models/shapes_and_colours"
 SOON = 60_000
 STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))
 SQUARE = Scene("black", (Thing("square", "yellow"),))
@@ -161,6 +161,21 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
         page.locator(".turn.user img").last.click()
     opened.value.wait_for_load_state()
     assert opened.value.evaluate("document.images[0].naturalWidth") == 896
+
+
+@pytest.mark.slow
+def test_a_picture_that_an_empty_chat_offers(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    page.get_by_role("button", name="Describe the picture.").click()
+    expect(page.get_by_role("button", name="Remove square-and-circle.png")).to_be_visible()
+    box = page.get_by_role("textbox", name="Message", exact=True)
+    expect(box).to_be_focused()
+    expect(box).to_have_value("Describe the picture.")
+    box.press("Enter")
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    expect(page.locator(".turn.user img")).to_have_attribute("alt", "square-and-circle.png")
+    assert "green square" in answers(page)[-1]
+    assert (remarks(visit), visit.problems) == ([], [])
 
 
 @pytest.mark.slow

@@ -155,6 +155,9 @@ def _lay_final(storage: "FakeStorage", output_uri: str) -> None:
     storage.objects[f"{final}/adapter/adapter.gguf"] = b"GGUF"
 
 
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
 class FakeCustomJobs(FakeTuning):
     """A container that writes its reports into its folder, as the trainer does."""
 
@@ -177,7 +180,7 @@ class FakeCustomJobs(FakeTuning):
     def succeed(self, name: str) -> None:
         self._change(name, state="SUCCEEDED", end_time=self.world.tick())
         results = "postprocess/node-0/checkpoints"
-        for file in ("final/config.json", "final/adapter/adapter.gguf"):
+        for file in (*(f"final/{one}" for one in MODEL_FILES), "final/adapter/adapter.gguf"):
             self._write(name, f"{results}/{file}", b"{}")
         for step in (3, 6):
             for file in ("adapter_config.json", "adapter_model.safetensors"):

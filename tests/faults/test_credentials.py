@@ -210,7 +210,8 @@ def test_an_account_revoked_between_the_look_and_the_create_fails_no_job(google,
 
     def look_is_the_last(connection):
         reply(connection)
-        if google.server.requests[-1].path.startswith("/v1beta1/projects/garden-local/locations/global/"):
+        path = google.server.requests[-1].path
+        if path.startswith("/v1beta1/projects/garden-local/locations/global/") and "filter=" not in path:
             google.tokens = REVOKED
 
     google.server.behave = look_is_the_last

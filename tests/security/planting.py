@@ -78,7 +78,7 @@ OURS = {
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
 # Columns of which some rows may not have the same.
-ALONE = {"TuningJob.output_uri"}
+ALONE = {"InventoryLook.location", "TuningJob.output_uri"}
 # Texts within JSON that are moments, numbers or words of ours.
 KEPT = {"at", "created_at", "updated", "state", "cause", "role", "stage", "checked_at", "sent", "dataset", "reading"}
 NOW = timezone.now
@@ -102,6 +102,7 @@ ANSWERED = {
     "usage": {"prompt_tokens": 1, "x": "x"}, "timings": {"first_token": 0.1, "total": 1.0},
     "tools": {"calls": [{"id": "x", "name": "x", "arguments": {"x": "x"}}]},
 }  # fmt: skip
+OPTIONS = {"service_account": "x", "endpoint_labels": {"x": "x"}, "reservation": "SPECIFIC", "reservations": ["x"]}
 DEPLOYED = {
     "machine_type": "x", "accelerator_type": "x", "notice": "x", "operation_name": "x", "resource_name": "x/1",
     "model_resource_name": "x/2", "base_model": factories.BASE_MODEL, "next_check_at": None,
@@ -156,7 +157,7 @@ def grow() -> dict[str, Any]:
     jobs = [tuning_job(state, good) for state in ("RUNNING", "SUCCEEDED", "FAILED", "QUEUED", "NEEDS_DECISION")]
     done, wrong = jobs[1], {"error_message": "x", "error_code": "INTERNAL"}
     more = {"publisher_model": "", "model_display_name": "x", "dedicated_dns": "x", **DEPLOYED}
-    endpoint = factories.ready_endpoint(job=done, artifact_uri="gs://bucket/final", **more)
+    endpoint = factories.ready_endpoint(job=done, artifact_uri="gs://bucket/final", serving_options=OPTIONS, **more)
     ledger_entry(endpoint.model, name="x", model_name="x", machine_type="x", region="x", price_source="x")
     PriceSync.objects.create(pk=1, failed_at=NOW(), error_message="x")
     MachinePrice.objects.create(machine_type="x", region="x", usd_per_hour=1, read_at=NOW())
@@ -231,7 +232,8 @@ def tuning_job(state: str, data: Any) -> TuningJob:
         error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
         tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, custom_base_model="x",
         resource_name=f"x/{uuid4()}", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None,
-        join_problem="x", log_problem="x", result_folder="x", **(IN_CONTAINER if state == "FAILED" else {}), **fitting,
+        join_problem="x", log_problem="x", result_folder="x", endpoint_options=OPTIONS,
+        **(IN_CONTAINER if state == "FAILED" else {}), **fitting,
     )  # fmt: skip
     JobEvent.objects.create(job=job, message="x", level="ERROR")
     for step in (1, 2):

@@ -29,11 +29,13 @@ ASKS = {
 OF_ROWS = {
     "jobs/services/health/checks.py",
     "jobs/services/preflight/checks.py",
+    "jobs/services/smoke/evidence.py",
     "jobs/services/storage/output_files.py",
     "jobs/services/tuned_models/content.py",
     "jobs/services/tuned_models/deployable.py",
     "jobs/services/tuning/reading/log.py",
     "jobs/services/tuned_models/merging.py",
+    "jobs/services/tuning/container/reports.py",
     "jobs/services/tuning/observe.py",
     "jobs/services/tuning/removal.py",
     "jobs/services/tuning/steps.py",

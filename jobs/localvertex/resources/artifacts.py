@@ -47,10 +47,21 @@ def of_request(parts: Parts, request: DeployRequest) -> Artifact:
     if request.publisher_model_name:
         return Artifact(BASE, parts.catalogue.get(request.publisher_model_name, "publisher_model_name"))
     if request.hugging_face_model_id:
-        raise invalid("Hugging Face models cannot be deployed on this server.", "hugging_face_model_id")
+        return Artifact(BASE, _at_hugging_face(parts, request.hugging_face_model_id))
     if not request.custom_model.gcs_uri:
         raise invalid("One of publisher_model_name and custom_model.gcs_uri is required.", "artifacts")
     return of_folder(parts, location(request.custom_model.gcs_uri, "custom_model.gcs_uri"), "custom_model.gcs_uri")
+
+
+def _at_hugging_face(parts: Parts, name: str) -> CatalogueModel:
+    base = parts.catalogue.find_at_hugging_face(name)
+    if base is None or parts.weights.find(base.id) is None:
+        raise invalid(
+            "Hugging Face models cannot be deployed on this server, except those of its catalogue that have their"
+            " weights here.",
+            "hugging_face_model_id",
+        )
+    return base
 
 
 def of_model(parts: Parts, model: Model, checkpoint: str = "") -> Artifact:

@@ -62,7 +62,8 @@ def _size(path: str) -> int:
 def _cache(facts: dict[str, Any], context: int, slots: int) -> int:
     """llama.cpp keeps a window of the layers that look back only so far: five of six in Gemma 3."""
     layers, heads = facts.get("block_count", 0), facts.get("attention.head_count_kv", 0)
-    key, value = facts.get("attention.key_length", 128), facts.get("attention.value_length", 128)
+    head = facts.get("embedding_length", 0) // (facts.get("attention.head_count") or 1)
+    key, value = facts.get("attention.key_length", head), facts.get("attention.value_length", head)
     window = facts.get("attention.sliding_window", 0)
     near = layers * 5 // 6 if window and facts.get("architecture") == "gemma3" else 0
     tokens = (layers - near) * context * slots + near * min(context * slots, window * slots + BATCH)

@@ -124,8 +124,8 @@ def figures(job: TuningJob) -> Figures:
     tokens = int(counted) * job.epochs if counted else None
     facts = model_facts.tuning_facts(job.base_model)
     price = facts.usd_per_million_tokens if facts else None
-    known = job.started_at and job.ended_at
-    seconds = max((job.ended_at - job.started_at).total_seconds(), 0.0) if known else None
+    took = job.ended_at - job.started_at if job.started_at and job.ended_at else None
+    seconds = None if took is None else max(took.total_seconds(), 0.0)
     if job.is_in_container:
         return Figures(
             tokens, seconds, _cost_of_hours(seconds, machine_prices.price(job.training_machine, job.location))

@@ -6,18 +6,21 @@ from jobs.text.deferred import gettext as _
 from . import engine
 
 TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0", TakeawayForm.GGUF_Q4_K_M: "q4_k_m"}
-# Of the 16-bit weights. Of the two smallest models the rows are no whole blocks of Q4_K, so it takes more.
+# Of the 16-bit weights. Of the smallest models the rows are no whole blocks of Q4_K, so it takes more.
 SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54, TakeawayForm.GGUF_Q4_K_M: 0.31}
-SHARES_OF_SMALL = {"gemma-3-270m": 0.445, "gemma-3-1b": 0.41}
+SHARES_OF_SMALL = {"gemma-3-270m": 0.445, "gemma-3-1b": 0.41, "smollm2-135m": 0.392}
 
 
 def why_not_convert(base_model: str) -> str:
     if not engine.knows(base_model):
-        return _("Only models of Gemma 3 are converted here. Download the whole model and convert it with llama.cpp.")
+        return _(
+            "Only models of Gemma 3, SmolLM2, Llama 3 and Qwen 3 are converted here. Download the whole model and "
+            "convert it with llama.cpp."
+        )
     if engine.is_missing():
         return _(
-            "This console is installed without the engine that converts models. Download the whole model and convert "
-            "it with llama.cpp."
+            "This console is installed without the engine that converts models. Download the whole model and "
+            "convert it with llama.cpp."
         )
     return ""
 

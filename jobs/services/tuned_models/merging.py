@@ -38,11 +38,14 @@ def why_not_merge(job: TuningJob) -> str:
             "adapter: it runs on the base model."
         )
     if not engine.knows(job.base_model):
-        return _("Only adapters of Gemma 3 are merged here. Download the adapter: it runs on the base model.")
+        return _(
+            "Only adapters of Gemma 3, SmolLM2, Llama 3 and Qwen 3 are merged here. Download the adapter: it runs on "
+            "the base model."
+        )
     if engine.is_missing():
         return _(
-            "This console is installed without the engine that merges models. Download the adapter: it runs on the "
-            "base model."
+            "This console is installed without the engine that merges models. Download the adapter: it runs on "
+            "the base model."
         )
     return ""
 

@@ -114,7 +114,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint(machine_type="g2-standard-12")
     page()
-    with django_assert_num_queries(37):
+    with django_assert_num_queries(36):
         page()
 
 

@@ -74,7 +74,7 @@ def test_what_ran_on_this_computer_gets_no_entries(settings):
 
 
 def test_the_prices_are_those_of_the_table_of_then():
-    """Of which no machine and no model was left out."""
+    """Those that came later had no job before it."""
     listed = {name for name in migration.USD_PER_HOUR if machine_prices.price(name)}
     assert listed == set(migration.USD_PER_HOUR)
     priced = {
@@ -82,5 +82,5 @@ def test_the_prices_are_those_of_the_table_of_then():
         for name in facts._all_facts()["models"]
         if (known := facts.tuning_facts(name)) and known.usd_per_million_tokens
     }
-    assert priced == set(migration.USD_PER_MILLION_TOKENS)
+    assert set(migration.USD_PER_MILLION_TOKENS) <= priced
     assert Endpoint.objects.count() == 0

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, GGUFType, GGUFWriter, Keys, get_tensor_name_map
+from gguf import GGUFType, GGUFWriter, Keys
 from safetensors import safe_open
 
 from jobs.localvertex.engine.checkpoints import ADAPTER_CONFIG, ADAPTER_GGUF, all_checkpoints, beside, store_in_half
+from jobs.localvertex.engine.export.decoder import tensor_names, turned_heads
+from jobs.localvertex.engine.families.rotary import to_neighbours
+from jobs.localvertex.engine.families.table import MODEL_TYPES, Family
 from jobs.localvertex.engine.job import FINAL, Job, JobError
 from jobs.localvertex.engine.model import merge_adapter
 from jobs.localvertex.engine.tokens import load_template
@@ -42,7 +45,7 @@ def check_exportable(config: dict[str, Any]) -> None:
         raise JobError(f"An adapter with {', '.join(refused)} cannot be served. Train a plain LoRA adapter.")
 
 
-def gguf_name(names: Any, tensor: str) -> str:
+def gguf_name(family: Family, names: Any, tensor: str) -> str:
     found = LORA_TENSOR.fullmatch(tensor)
     if not found:
         raise JobError(f"The adapter holds {tensor}, which is not a LoRA tensor.")
@@ -51,43 +54,43 @@ def gguf_name(names: Any, tensor: str) -> str:
         raise JobError(f"The adapter changes the vision tower ({tensor}). Only the language model can be tuned.")
     base = names.get_name(module + ".weight", try_suffixes=(".weight",))
     if base is None:
-        raise JobError(f"The adapter holds {tensor}, which Gemma 3 does not have.")
+        raise JobError(f"The adapter holds {tensor}, which a {family.title} model does not have.")
     return f"{base}.lora_{found[2].lower()}"
 
 
-def write_adapter_gguf(folder: Path, layers: int) -> Path:
-    """From PEFT's two files in `folder`. Written beside and renamed."""
+def write_adapter_gguf(folder: Path, text: Any) -> Path:
+    """From PEFT's two files in `folder`; `text` is the language model's configuration. Written beside and renamed."""
     config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     check_exportable(config)
-    names = get_tensor_name_map(MODEL_ARCH.GEMMA3, layers)
     with beside(folder / ADAPTER_GGUF) as partial:
-        write_tensors(folder, partial, config, names)
+        write_tensors(folder, partial, config, text)
     return folder / ADAPTER_GGUF
 
 
-def write_tensors(folder: Path, target: Path, config: dict[str, Any], names: Any) -> None:
-    writer = GGUFWriter(str(target), MODEL_ARCH_NAMES[MODEL_ARCH.GEMMA3])
+def write_tensors(folder: Path, target: Path, config: dict[str, Any], text: Any) -> None:
+    family = MODEL_TYPES[text.model_type]
+    names = tensor_names(family, int(text.num_hidden_layers))
+    writer = GGUFWriter(str(target), family.architecture)
     writer.add_type(GGUFType.ADAPTER)
     writer.add_string(Keys.Adapter.TYPE, "lora")
     writer.add_float32(Keys.Adapter.LORA_ALPHA, float(config["lora_alpha"]))
     with safe_open(folder / ADAPTER_WEIGHTS, "np") as tensors:
         for tensor in tensors.keys():  # noqa: SIM118 - not a dict
-            writer.add_tensor(gguf_name(names, tensor), tensors.get_tensor(tensor).astype(np.float16))
+            values, heads = tensors.get_tensor(tensor), turned_heads(family, text, tensor)
+            if heads and ".lora_B." in tensor:  # A has no rows of heads
+                values = to_neighbours(values, heads)
+            writer.add_tensor(gguf_name(family, names, tensor), np.ascontiguousarray(values, np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def layers_of(model: Any) -> int:
-    return int(model.config.get_text_config().num_hidden_layers)
-
-
 def write_checkpoint_adapter(folder: Path, model: Any) -> None:
     """Into a checkpoint of PEFT's, so that it can be served by itself; nothing for a full fine-tune."""
     (folder / "README.md").unlink(missing_ok=True)
     if (folder / ADAPTER_CONFIG).is_file():
-        write_adapter_gguf(folder, layers_of(model))
+        write_adapter_gguf(folder, model.config.get_text_config())
 
 
 def write_adapter(folder: Path, model: Any) -> None:

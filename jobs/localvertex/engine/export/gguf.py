@@ -1,7 +1,9 @@
-"""A Hugging Face Gemma 3 folder as GGUF for llama.cpp: model.gguf, and mmproj.gguf where it reads pictures.
+"""A Hugging Face folder as GGUF for llama.cpp: model.gguf, and mmproj.gguf where it reads pictures. How a Gemma 3
+becomes one is here; other families are written by `decoder`.
 
 Weights are streamed, so the memory it takes is that of the largest tensor in its new form."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from gguf import (
 )
 from transformers import AutoConfig
 
+from jobs.localvertex.engine.export.decoder import write_decoder
 from jobs.localvertex.engine.export.projector import write_projector
 from jobs.localvertex.engine.export.tensor_file import (
     FILE_TYPES,
@@ -26,6 +29,7 @@ from jobs.localvertex.engine.export.tensor_file import (
     text_name,
 )
 from jobs.localvertex.engine.export.vocabulary import write_vocabulary
+from jobs.localvertex.engine.families.table import GEMMA_3, MODEL_TYPES, TITLES
 from jobs.localvertex.engine.job import JobError
 
 MODEL, PROJECTOR = "model.gguf", "mmproj.gguf"
@@ -109,13 +113,20 @@ def write_text(folder: Path, config: Any, weights: Weights, path: Path, name: st
 
 
 def read_config(folder: Path) -> Any:
+    """Its family first: transformers fails at the settings of others in many ways. For those it has errors of its own,
+    and of huggingface_hub, which have no class in common."""
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = stored.get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
         raise JobError(f"{folder.name} is not a Hugging Face model folder: {error}.") from error
-    if config.model_type not in ("gemma3", "gemma3_text"):
-        raise JobError(f"{folder.name} is a {config.model_type} model; only Gemma 3 can be converted.")
-    return config
+    if kind not in MODEL_TYPES:
+        raise JobError(f"{folder.name} is a {kind} model; only {TITLES} can be converted.")
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise JobError(f"{folder.name} is not a Hugging Face model folder: {reason}.") from error
 
 
 def convert(folder: Path, out: Path, kind: str = "f16", name: str = "") -> list[Path]:
@@ -125,7 +136,7 @@ def convert(folder: Path, out: Path, kind: str = "f16", name: str = "") -> list[
     weights = Weights(folder)
     model = out if out.suffix == ".gguf" else out / MODEL
     model.parent.mkdir(parents=True, exist_ok=True)
-    parts = {model: write_text}
+    parts = {model: write_text if MODEL_TYPES[config.model_type] is GEMMA_3 else write_decoder}
     if config.model_type == "gemma3":
         parts[model.with_name(PROJECTOR)] = write_projector
     made = []

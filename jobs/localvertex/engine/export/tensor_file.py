@@ -1,7 +1,7 @@
 """A GGUF file, written from safetensors without holding a model in memory."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ class TensorFile:
         self.weights, self.kind, self.path = weights, kind, path
         self.layers, self.has_output = layers, has_output
         self.writer = GGUFWriter(str(path), architecture)
-        self.planned: list[tuple[str, int, Quantization, float]] = []
+        self.planned: list[Callable[[], np.ndarray]] = []
 
     def kind_of(self, target: str, shape: tuple[int, ...], exact: bool) -> Quantization:
         if exact or len(shape) < 2 or self.kind == Quantization.F32:
@@ -82,21 +82,45 @@ class TensorFile:
             return k_quants.kind_in_q4_k_m(target, shape[-1], self.layers, self.has_output)
         return self.kind
 
-    def add(self, source: str, target: str, *, exact: bool = False, plus: float = 0.0, rows: int | None = None) -> None:
+    def add(
+        self,
+        source: str,
+        target: str,
+        *,
+        exact: bool = False,
+        plus: float = 0.0,
+        rows: int | None = None,
+        turn: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        """`turn` gets the whole tensor; without it, a large one is never in memory as a whole."""
         stored = self.weights.shape(source)
         shape = (min(rows, stored[0]), *stored[1:]) if rows else stored
         kind = self.kind_of(target, shape, exact)
+        self._announce(target, shape, kind)
+
+        def make() -> np.ndarray:
+            parts = self.weights.read(source, shape[0])
+            if turn is not None:
+                parts = iter([turn(np.concatenate(list(parts)))])
+            return np.concatenate([as_bytes(part + np.float32(plus), kind) for part in parts])
+
+        self.planned.append(make)
+
+    def add_values(self, target: str, values: np.ndarray) -> None:
+        """What the model computes and llama.cpp wants to be told, as it is."""
+        self._announce(target, values.shape, Quantization.F32)
+        self.planned.append(lambda: values)
+
+    def _announce(self, target: str, shape: tuple[int, ...], kind: Quantization) -> None:
         size = as_bytes(np.zeros((1, shape[-1]), np.float32), kind).nbytes * int(np.prod(shape[:-1]))
         self.writer.add_tensor_info(target, shape, np.dtype(np.float32), size, raw_dtype=kind)
-        self.planned.append((source, shape[0], kind, plus))
 
     def write(self) -> None:
         self.writer.write_header_to_file()
         self.writer.write_kv_data_to_file()
         self.writer.write_ti_data_to_file()
-        for source, rows, kind, plus in self.planned:
-            parts = [as_bytes(part + np.float32(plus), kind) for part in self.weights.read(source, rows)]
-            self.writer.write_tensor_data(np.concatenate(parts))
+        for make in self.planned:
+            self.writer.write_tensor_data(make())
         self.writer.close()
 
 

@@ -4,7 +4,9 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib.staticfiles import finders
 
+from console.presenters.chat.ideas import pictures
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,28 @@ def test_a_base_model_gets_what_its_kind_can_do(visitor, opened, base_model, fir
     response = opened(visitor, endpoint)
     assert ideas(response)[0] == (first, first)
     assert ("It continues a text" in response.content.decode()) == (first == BEGINNING)
+
+
+PICTURE = re.compile(r'data-composer-picture-param="/static/images/samples/([^"]+)"><img src="/static/images/samples/')
+
+
+@pytest.mark.parametrize("opened", [new_chat, talk])
+@pytest.mark.parametrize(
+    ("base_model", "buttons", "pictures"),
+    [
+        ("samples/shapes@shapes-and-colours", 3, ["square-and-circle.png", "star.png", "two-triangles-and-star.png"]),
+        ("google/gemma3@gemma-3-4b-it", 4, ["square-and-circle.png"]),
+        (ANSWERS, 3, []),
+    ],
+)
+def test_a_model_that_sees_gets_pictures(visitor, opened, base_model, buttons, pictures):
+    page = opened(visitor, factories.ready_endpoint(base_model=base_model)).content.decode()
+    part = page.partition('id="composer-ideas"')[2].partition("</div>")[0]
+    assert (part.count("<button"), PICTURE.findall(part)) == (buttons, pictures)
+
+
+def test_each_picture_is_there():
+    assert [finders.find(idea.picture) is not None for idea in pictures()] == [True, True, True]
 
 
 @pytest.mark.parametrize("opened", [new_chat, talk])

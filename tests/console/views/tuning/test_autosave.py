@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def visitor(client, owner, settings):
-    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    settings.VERTEX_API_ENDPOINT = ""
     factories.publisher_model()
     client.force_login(owner)
     return client

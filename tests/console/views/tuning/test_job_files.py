@@ -18,7 +18,7 @@ SHA = "b" * 64
 
 @pytest.fixture
 def signed_in(client, owner, settings):
-    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    settings.VERTEX_API_ENDPOINT = ""
     client.force_login(owner)
     return client
 

@@ -16,7 +16,7 @@ from tests.jobs.localvertex.servers import PARENT, ROOT, LocalVertex
 
 VISION = "local/vision@tiny-gemma3-vision"
 VISION_NAME = "publishers/local/models/vision@tiny-gemma3-vision"
-FOLDER = ROOT / "tests/fixtures/tiny-gemma3-vision"
+FOLDER = ROOT / "jobs/localvertex/models/shapes_and_colours"
 SEES, READS = "sees", "reads"
 STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[4]
 FIXTURES = ROOT / "tests" / "fixtures"
 TINY = FIXTURES / "tiny-gemma3"
-TINY_VISION = FIXTURES / "tiny-gemma3-vision"
+TINY_VISION = ROOT / "jobs/localvertex/models/shapes_and_colours"
 TUNE = FIXTURES / "tiny-tune"
 
 

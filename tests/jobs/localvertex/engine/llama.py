@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from jobs.localvertex.serving.llama import ADDRESS, KEY_VARIABLE, SERVING_COMMAND
+from jobs.localvertex.serving.templates import chat_template
 from tests.jobs.localvertex.engine.conftest import ROOT
 from tests.jobs.localvertex.servers import wait_for
 
@@ -34,6 +35,14 @@ class Llama:
         reply = self.post("/v1/chat/completions", {"messages": messages, "max_tokens": 48, "temperature": 0})
         return str(reply["choices"][0]["message"]["content"])  # type: ignore[index]
 
+    def likely(self, question: str, count: int) -> dict[int, float]:
+        """The tokens that an answer may begin with, and the logarithms of their probabilities. Empty where the first
+        is not a whole character, which is kept back."""
+        body = {"messages": [{"role": "user", "content": question}], "max_tokens": 1, "temperature": 0}
+        reply = self.post("/v1/chat/completions", body | {"logprobs": True, "top_logprobs": count})
+        told = (reply["choices"][0].get("logprobs") or {}).get("content") or []  # type: ignore[index]
+        return {other["id"]: other["logprob"] for token in told for other in token["top_logprobs"]}
+
     def tokens(self, text: str) -> object:
         return self.post("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
 
@@ -43,14 +52,18 @@ def data_uri(image: bytes) -> str:
 
 
 @contextmanager
-def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) -> Iterator[Llama]:
+def llama(
+    model: Path, adapter: Path | None = None, mmproj: Path | None = None, hf: Path | None = None
+) -> Iterator[Llama]:
+    """`hf`: the folder whose chat template it has; without it, the one for pretrained Gemma."""
+    own = ROOT / "jobs" / "localvertex" / "serving" / "chat_template.jinja"
     with TemporaryDirectory() as folder:
         port_file, log = Path(folder) / "port.json", Path(folder) / "log"
         config = {
             "model": str(model),
             "adapter": str(adapter or ""),
             "mmproj": str(mmproj or ""),
-            "chat_template": (ROOT / "jobs" / "localvertex" / "serving" / "chat_template.jinja").read_text(),
+            "chat_template": chat_template(model, hf) if hf else own.read_text(),
             "context": 2048,
             "slots": 1,
             "threads": 1,

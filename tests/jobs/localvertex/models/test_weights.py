@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from google.api_core.exceptions import BadRequest
 
+from jobs.localvertex.engine.families.table import MODEL_TYPES, TITLES
 from jobs.localvertex.models.weights import discover, from_folder
 from tests.jobs.localvertex.api.test_images import (
     FOLDER,
@@ -62,14 +64,22 @@ def test_what_each_can_do(own, tmp_path):
 
 
 def test_other_families_are_served_and_not_tuned(tmp_path):
-    folder = model(tmp_path / "qwen")
-    (folder / "config.json").write_text('{"model_type": "qwen3"}')
-    weights = from_folder("local/qwen@qwen", folder, tmp_path / "made")
+    folder = model(tmp_path / "falcon")
+    (folder / "config.json").write_text('{"model_type": "falcon"}')
+    weights = from_folder("local/falcon@falcon", folder, tmp_path / "made")
     assert (weights.can_serve, weights.can_train) == (True, False)
-    assert weights.message == f"{folder} holds a qwen3 model, and only Gemma 3 can be tuned."
+    assert weights.message == f"{folder} holds a falcon model, and only {TITLES} can be tuned."
     (folder / "model.gguf").unlink()
-    with pytest.raises(ValueError, match="holds a qwen3 model. Only Gemma 3 can be used without a model.gguf"):
-        from_folder("local/qwen@qwen", folder, tmp_path / "made")
+    with pytest.raises(ValueError, match=f"holds a falcon model. Without a model.gguf, only {TITLES} can be used"):
+        from_folder("local/falcon@falcon", folder, tmp_path / "made")
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_families_are_tuned_and_served_from_hugging_face_files(tmp_path, model_type):
+    folder = model(tmp_path / "family", "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    weights = from_folder("local/family@family", folder, tmp_path / "made")
+    assert (weights.trainable, weights.servable, weights.state) == (True, False, "waiting")
 
 
 def test_own_models_are_listed_deployed_and_tuned(own_server, own, monkeypatch):

@@ -7,7 +7,7 @@ from jobs.localvertex.serving.memory import MEGABYTE, PROCESS_BYTES
 from tests.jobs.localvertex.servers import ROOT
 
 TINY = ROOT / "tests/fixtures/tiny-gemma3/model.gguf"
-VISION = ROOT / "tests/fixtures/tiny-gemma3-vision"
+VISION = ROOT / "jobs/localvertex/models/shapes_and_colours"
 
 
 def need(model, mmproj=None, adapter=None, context=8192, slots=4):
@@ -38,6 +38,13 @@ def test_the_cache_grows_with_the_conversations(tmp_path):
     model = gguf(tmp_path / "model.gguf", **facts)
     assert need(model, slots=1) - model.stat().st_size - PROCESS_BYTES == 2 * 256 * 8192
     assert need(model, slots=4) - need(model, slots=1) == 3 * 2 * 256 * 8192
+
+
+def test_heads_share_the_width_where_the_file_does_not_tell_their_size(tmp_path):
+    """As in a Llama: 576 numbers for 9 heads are 64 for each."""
+    facts = {"block_count": 30, "attention.head_count_kv": 3, "attention.head_count": 9, "embedding_length": 576}
+    model = gguf(tmp_path / "model.gguf", **facts)
+    assert need(model, slots=4) - need(model, slots=1) == 3 * 30 * 3 * 256 * 8192
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"GGUF" + b"\xff" * 60, b"GGUF" + struct.pack("<IQQ", 3, 0, 9)])

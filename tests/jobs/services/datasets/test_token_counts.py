@@ -24,7 +24,8 @@ from tests.support.share import one_of
 
 pytestmark = pytest.mark.django_db
 FIXTURES = Path(__file__).parents[3] / "fixtures"
-TINY, TINY_VISION = FIXTURES / "tiny-gemma3", FIXTURES / "tiny-gemma3-vision"
+TINY = FIXTURES / "tiny-gemma3"
+TINY_VISION = FIXTURES.parents[1] / "jobs/localvertex/models/shapes_and_colours"
 MAX_LENGTH = 2048
 CODE = "def add(first: int, second: int) -> int:\n    return first + second  # {number}\n"
 

@@ -5,10 +5,12 @@ import gguf
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from transformers import Gemma3TextConfig
 
 from jobs.localvertex.engine.export.adapter import check_exportable, write_adapter_gguf
 from jobs.localvertex.engine.job import JobError
 
+GEMMA = Gemma3TextConfig(num_hidden_layers=1)
 Q_PROJ = "base_model.model.{}layers.0.self_attn.q_proj.lora_{}.weight"
 
 
@@ -21,7 +23,7 @@ def adapter(folder: Path, prefix: str, **config: object) -> Path:
 
 @pytest.mark.parametrize("prefix", ["model.", "model.language_model."])
 def test_tensors_have_llama_cpp_s_names(tmp_path: Path, prefix: str) -> None:
-    reader = gguf.GGUFReader(write_adapter_gguf(adapter(tmp_path, prefix), layers=1))
+    reader = gguf.GGUFReader(write_adapter_gguf(adapter(tmp_path, prefix), GEMMA))
     shapes = {tensor.name: tensor.data.shape for tensor in reader.tensors}
     assert shapes == {"blk.0.attn_q.weight.lora_a": (2, 8), "blk.0.attn_q.weight.lora_b": (6, 2)}
     assert reader.fields["adapter.lora.alpha"].contents() == 4.0
@@ -45,8 +47,8 @@ def test_what_llama_cpp_would_get_wrong_is_refused(config: dict[str, object], na
 
 @pytest.mark.parametrize(
     ("prefix", "problem"),
-    [("model.vision_tower.", "changes the vision tower"), ("other.", "which Gemma 3 does not have")],
+    [("model.vision_tower.", "changes the vision tower"), ("other.", "which a Gemma 3 model does not have")],
 )
 def test_adapter_outside_the_language_model_is_refused(tmp_path: Path, prefix: str, problem: str) -> None:
     with pytest.raises(JobError, match=problem):
-        write_adapter_gguf(adapter(tmp_path, prefix), layers=1)
+        write_adapter_gguf(adapter(tmp_path, prefix), GEMMA)

@@ -2,7 +2,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
 
-from tests.jobs.localvertex.servers import PARENT, TINY_NAME, wait_for
+from tests.jobs.localvertex.servers import PARENT, TINY_FOLDER, TINY_NAME, wait_for
 
 
 def stage(server, endpoint) -> str:
@@ -89,8 +89,8 @@ def test_folder_without_a_model(server):
 
 
 def test_model_without_weights(server):
-    name = "publishers/qwen/models/qwen3@qwen3-4b"
-    with pytest.raises(BadRequest, match="convert https://huggingface.co/Qwen/Qwen3-4B to model.gguf"):
+    name = "publishers/openai/models/gpt-oss@gpt-oss-20b"
+    with pytest.raises(BadRequest, match="convert https://huggingface.co/openai/gpt-oss-20b to model.gguf"):
         server.garden.deploy(vertex.DeployRequest(destination=PARENT, publisher_model_name=name))
 
 
@@ -126,6 +126,18 @@ def test_what_it_cannot_give_is_refused(server):
     with pytest.raises(BadRequest, match="Hugging Face models cannot be deployed") as refused:
         server.garden.deploy(vertex.DeployRequest(destination=PARENT, hugging_face_model_id="google/gemma-3-1b-it"))
     assert refused.value.details[0]["fieldViolations"][0]["field"] == "hugging_face_model_id"
+
+
+def test_a_model_of_the_catalogue_by_its_name_at_hugging_face(own_server):
+    known = "huggingfacetb/smollm2@smollm2-135m-instruct"
+    own_server.extra = ["--base-model", f"{known}={TINY_FOLDER}"]
+    server = own_server.start()
+    (deployed,) = server.deployed(
+        "by-name", hugging_face_model_id="huggingfacetb/smollm2-135m-instruct"
+    ).deployed_models
+    assert deployed.model == f"{PARENT}/models/m-by-name"
+    source = server.models.get_model(name=deployed.model).base_model_source.model_garden_source
+    assert source.public_model_name == "publishers/huggingfacetb/models/smollm2"
 
 
 def test_lists(server):

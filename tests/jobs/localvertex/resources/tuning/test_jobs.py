@@ -68,7 +68,10 @@ def test_list_by_label_and_pages(server):
         ({"base_model": "gemma"}, "Invalid open source publisher model resource name"),
         ({"base_model": ""}, "base_model field is required"),
         ({"base_model": "openai/gpt-oss@gpt-oss-20b"}, "not supported for tuning"),
-        ({"base_model": "qwen/qwen3@qwen3-32b"}, "has no weights on this machine. This server tunes Gemma 3 only."),
+        (
+            {"base_model": "qwen/qwen3@qwen3-32b"},
+            "has no weights on this machine. Download https://huggingface.co/Qwen/",
+        ),
         ({"tuned_model_display_name": "x" * 129}, "at most 128 characters"),
         ({"labels": {"Upper": "x"}}, "Label 'Upper'"),
         ({"labels": {"a": "no spaces"}}, "Label 'a'"),

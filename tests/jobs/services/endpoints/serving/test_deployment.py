@@ -34,8 +34,7 @@ def base(**values):
 
 def tuned(owner, fake_gateway, **values):
     job = factories.job(owner=owner, state="SUCCEEDED", phase="CLOSED", next_check_at=None, **values)
-    folder = endpoints.artifact_uri(job)
-    fake_gateway.storage.objects[f"{folder}/model.safetensors"] = b"W"
+    fake_gateway.storage.put_model(endpoints.artifact_uri(job))
     return job
 
 
