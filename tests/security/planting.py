@@ -204,6 +204,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
+        "imports": factories.dataset_import(uri="x", name="x", state="FAILED", error="x").pk,
         "takeaway": takeaway.pk, "found": found[0].pk, "added": added.pk, "sweep": sweep.pk,
         **kept_for_operators(),
     }  # fmt: skip
