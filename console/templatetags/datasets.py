@@ -4,7 +4,6 @@ from typing import Any
 
 from django import template
 from django.conf import settings
-from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -12,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 
 from jobs.models import Dataset
 from jobs.services.datasets import policies
+from jobs.services.datasets.spec import MEGABYTE
 
 from .console import compact, status as shown_status
 
@@ -26,7 +26,7 @@ ACTIONS: dict[str, Callable[[Dataset], str]] = {
 @register.simple_tag
 def cloud_limit() -> str:
     """How large a file of Cloud Storage may be."""
-    return filesizeformat(settings.DATASET_CLOUD_MAX_BYTES)
+    return f"{settings.DATASET_CLOUD_MAX_BYTES // MEGABYTE} MB"
 
 
 @register.filter

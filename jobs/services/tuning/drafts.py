@@ -201,8 +201,9 @@ def _write(draft: TuningDraft, row: TuningDraft, steps: Mapping[str, Any]) -> No
 
 def choose_imported(ready: DatasetImport) -> None:
     """Into the draft that a file of Cloud Storage was read for, while it is a draft."""
-    draft = TuningDraft.objects.visible_to(ready.owner).open().filter(pk=ready.draft).first()
-    if draft and ready.dataset_id:
+    if not ready.draft or not ready.dataset_id:
+        return
+    if draft := TuningDraft.objects.visible_to(ready.owner).open().filter(pk=ready.draft).first():
         chosen = field_values(ready.part, ready.dataset_id)
         # Who has started the job meanwhile did so with another dataset.
         with suppress(NotAllowedNow):

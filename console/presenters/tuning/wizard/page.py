@@ -97,7 +97,7 @@ def step_context(
 
 def adding_context(request: ConsoleRequest, uploads: Uploads) -> dict[str, Any]:
     """The forms that add a dataset; a file that was chosen on a page of its own stands in the address."""
-    made = {}
+    made: dict[str, Any] = {}
     for part in DatasetPart.values:
         cloud = uploads.get(f"cloud-{part}") or cloud_form(
             request.user, prefix=part, uri=request.GET.get(f"{part}-uri", "")

@@ -19,7 +19,7 @@ from tests.fakes import FakeGateway
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX = {"HX-Request": "true"}
 URI = "gs://team-data/set/rows.jsonl"
 ROWS = (json.dumps({"prompt": "Hello?", "completion": "Ahoy!"}) + "\n").encode() * 12
 
@@ -84,7 +84,7 @@ def test_from_the_form_to_the_dataset(visitor: Client, fake_gateway: FakeGateway
 )
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_a_path_that_is_none(visitor: Client, uri: str, sentence: str, headers: dict[str, str]) -> None:
-    response = visitor.post(reverse("dataset-import-begin"), {"cloud-uri": uri}, **headers)
+    response = visitor.post(reverse("dataset-import-begin"), {"cloud-uri": uri}, headers=headers)
     assert (response.status_code, sentence in words(response)) == (422, True)
     assert (DatasetImport.objects.count(), b"<script>alert" in response.content) == (0, False)
 
@@ -159,7 +159,7 @@ def test_in_the_training_step_it_is_chosen_once_it_is_there(
 
 def test_what_is_wrong_stands_in_the_training_step(visitor: Client, draft: Any) -> None:
     here = reverse("tuning-draft", args=[draft.pk, "training"])
-    response = visitor.post(here, {"action": "cloud-train", "train-uri": "gs://", "epochs": "7"}, **HTMX)
+    response = visitor.post(here, {"action": "cloud-train", "train-uri": "gs://", "epochs": "7"}, headers=HTMX)
     assert (response.status_code, "Enter the name of a bucket after gs://." in words(response)) == (422, True)
     assert response["HX-Reswap"] == "outerMorph show:top showTarget:#add-train"
 
@@ -173,11 +173,11 @@ def test_a_file_is_chosen_in_the_browser(visitor: Client) -> None:
     files = [{"name": name, "size": 9, "updated": None} for name in ("rows.jsonl", "bad#name.jsonl")]
     found(uri="gs://team-data/set", objects_found=files, folders=["more"])
     query = {"into": "dataset", "panel": "open", "cloud-uri": "gs://team-data/set/typed.jsonl"}
-    text = words(visitor.get(f"/storage/browse/?{urlencode(query)}", **HTMX))
+    text = words(visitor.get(f"/storage/browse/?{urlencode(query)}", headers=HTMX))
     choice = f"/storage/choose/?{urlencode({'into': 'dataset', 'panel': 1, 'uri': URI})}"
     assert ("Choose a file" in text, choice in text, "bad#name.jsonl" in text) == (True, True, True)
     assert [one in text for one in ("Choose this folder", "New folder name", "bad%23name")] == [False] * 3
-    chosen = words(visitor.get(choice, **HTMX))
+    chosen = words(visitor.get(choice, headers=HTMX))
     assert (f'value="{URI}"' in chosen, 'id="id_cloud-uri"' in chosen) == (True, True)
     back = visitor.get(choice.replace("&panel=1", ""))["Location"]
     assert back == f"/datasets/?{urlencode({'cloud-uri': URI})}"

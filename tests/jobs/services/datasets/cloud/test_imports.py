@@ -151,10 +151,14 @@ def test_a_broken_connection_is_tried_again_and_no_more_than_that(owner: User, f
     assert (row.state, row.error) == (ImportState.FAILED, "Cloud Storage does not answer.")
 
 
+def cancel(row: DatasetImport) -> None:
+    imports.cancel(row)
+
+
 def test_what_is_cancelled_leaves_nothing(owner: User, fake_gateway: FakeGateway) -> None:
     fake_gateway.storage.objects[URI] = ROW
     row = imports.begin(owner, URI)
-    fake_gateway.during("storage.read_range", lambda: imports.cancel(row))
+    fake_gateway.during("storage.read_range", lambda: cancel(row))
     imports.advance(row.pk, timezone.now(), nothing)
     row.refresh_from_db()
     assert (row.state, row.dataset, list(Dataset.objects.all())) == (ImportState.CANCELLED, None, [])
