@@ -11,7 +11,6 @@ from django.utils.translation import gettext, ngettext
 
 from jobs.models import Dataset
 from jobs.services.datasets import policies
-from jobs.services.datasets.spec import MEGABYTE
 
 from .console import compact, status as shown_status
 
@@ -26,7 +25,7 @@ ACTIONS: dict[str, Callable[[Dataset], str]] = {
 @register.simple_tag
 def cloud_limit() -> str:
     """How large a file of Cloud Storage may be."""
-    return f"{settings.DATASET_CLOUD_MAX_BYTES // MEGABYTE} MB"
+    return f"{settings.DATASET_CLOUD_MAX_BYTES // 2**20} MB"
 
 
 @register.filter
