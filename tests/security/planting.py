@@ -150,6 +150,7 @@ def grow() -> dict[str, Any]:
     datasets.create(factories.owner(), file=io.BytesIO(lines[:-2].encode()), file_name="b.jsonl")
     good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
     type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
+    type(good).objects.filter(pk=good.pk).update(source_uri="x", source_version="x")
     added = RowEdit.objects.create(dataset=good, text="x")
     RowEdit.objects.create(dataset=good, line=1, text="x")
     worked_on(good)
