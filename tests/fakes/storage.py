@@ -27,6 +27,8 @@ class FakeStorage(Part):
         self.members: dict[str, list[str]] = {}
         self.read_only: set[str] = set()
         self.objects: dict[str, bytes] = {}
+        # What every list is answered with, page after page.
+        self.every_page: Listing | None = None
 
     def put_model(self, uri: str) -> None:
         """What a model server can start from."""
@@ -84,6 +86,8 @@ class FakeStorage(Part):
     @remote
     def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
         self._need_bucket(uri)
+        if self.every_page is not None:
+            return self.every_page
         below = f"{uri.rstrip('/')}/"
         found = {name.removeprefix(below): body for name, body in self.objects.items() if name.startswith(below)}
         folders = sorted({name.partition("/")[0] for name in found if "/" in name})

@@ -17,7 +17,7 @@ from jobs.localvertex.serving.pool import name_of
 from jobs.localvertex.store import Store
 
 TASK = "workerpool0-0"
-LOG_BYTES = 1_000_000
+LOG_BYTES, MOST_NAMES = 1_000_000, 100
 _PROJECT = re.compile(r"projects/([^/]+)")
 _SECOND = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:,\d+)? ")
 _ID = re.compile(r'resource\.labels\.(?:job_id|endpoint_id)\s*=\s*"?([\w-]+)')
@@ -42,11 +42,13 @@ def list_entries(store: Store, folders: Folders, body: object) -> Json:
     size, token = asked.get("pageSize") or 0, asked.get("pageToken") or ""
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         raise invalid("resource_names must name the projects, such as projects/p.", "resource_names")
+    if len(names) > MOST_NAMES:
+        raise invalid(f"resource_names must be at most {MOST_NAMES}.", "resource_names")
     if not isinstance(text or "", str) or not isinstance(size, int) or not isinstance(token, str):
         raise invalid("filter and page_token must be texts, and page_size a number.", "filter")
     wanted = parse_expression(text, _compare) if text and text.strip() else lambda _: True
     only = _only(text or "")
-    found = [one for name in names for one in _entries(store, folders, name, only) if wanted(one)]
+    found = [one for name in dict.fromkeys(names) for one in _entries(store, folders, name, only) if wanted(one)]
     found.sort(key=lambda one: (one["timestamp"], one["insertId"]), reverse=str(order or "").endswith(" desc"))
     shown, following = page(found, size, token)
     return {"entries": shown, **({"nextPageToken": following} if following else {})}

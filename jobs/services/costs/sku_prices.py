@@ -24,6 +24,8 @@ UNITS = {CORE: "h", ACCELERATOR: "h", RAM: "GiBy.h", SSD: "GiBy.mo"}
 USAGES = {ON_DEMAND: "OnDemand", FEE: "OnDemand", SPOT: "Preemptible"}
 # For an hour of one part; no list price is near it.
 TOO_DEAR = 1000
+# For an hour of a machine, the same.
+TOO_DEAR_TOGETHER = 10_000
 
 REGION = re.compile(r"[a-z0-9-]{1,64}")
 VERTEX = re.compile(
@@ -119,7 +121,7 @@ def list_rates(prices: PartPrices) -> Iterator[Rate]:
         for region in sorted(prices.regions):
             for spot in (False, True):
                 usd = _usd_per_hour(shape, region, prices, spot=spot)
-                if usd is not None:
+                if usd is not None and usd < TOO_DEAR_TOGETHER:
                     yield Rate(shape.machine_type, region, spot, usd)
 
 

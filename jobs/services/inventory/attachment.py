@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, FoundKind, FoundResource
 from jobs.services import audit
 from jobs.services.endpoints import endpoints
@@ -34,7 +35,9 @@ def attach(user: User, found: FoundResource) -> Endpoint:
     """Asked twice it is once."""
     with transaction.atomic():
         # Whoever comes second waits here, and finds it attached.
-        row = FoundResource.objects.select_for_update().get(pk=found.pk)
+        row = FoundResource.objects.select_for_update().filter(pk=found.pk).first()
+        if row is None:
+            raise NotAllowedNow(_("The endpoint isn't in the project anymore."))
         policies.check_can_attach(user, row)
         if endpoint := attached_to(user, [row]).get(row.resource_name):
             return endpoint

@@ -22,6 +22,7 @@ from jobs.vertex.values import (
 from . import clients, deploy_to_existing
 from .catalogue import long_name
 from .messages import enum_name, raw, remote_error
+from .outside_text import clean
 from .serving_options import parse_options
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
@@ -203,7 +204,7 @@ def _parse_deployed_model(model: Any) -> RemoteDeployedModel:
         min_replicas=low,
         max_replicas=high,
         is_asleep=_is_asleep(model),
-        message=model.status.message,
+        message=clean(model.status.message),
         machine=_machine(model),
         options=parse_options(model),
     )

@@ -7,6 +7,7 @@ from google.rpc import code_pb2
 
 from jobs.vertex.values import RemoteError
 
+from .outside_text import clean
 from .refusals import explain
 
 
@@ -27,4 +28,4 @@ def remote_error(status: Any) -> RemoteError | None:
     if not status.code:
         return None
     code = code_pb2.Code.Name(status.code) if status.code in code_pb2.Code.values() else str(status.code)
-    return RemoteError(code, explain(status.message, code))
+    return RemoteError(code, explain(clean(status.message), code))

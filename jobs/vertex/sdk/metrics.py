@@ -3,6 +3,7 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.vertex.errors import NotFound
+from jobs.vertex.moments import possible
 from jobs.vertex.values import Point
 
 from . import clients
@@ -65,7 +66,9 @@ class Metrics:
         steps: dict[str, dict[int, Point]] = {}
         for data in reply.time_series_data:
             tag = by_id.get(data.tensorboard_time_series_id.rsplit("/", 1)[-1], "")
-            steps.setdefault(tag, {}).update({point.step: _point(point) for point in data.values if tag})
+            steps.setdefault(tag, {}).update(
+                {point.step: _point(point) for point in data.values if tag and possible(point.wall_time)}
+            )
         return {tag: [found[step] for step in sorted(found)] for tag, found in steps.items() if found}
 
 

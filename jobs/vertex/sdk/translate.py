@@ -32,6 +32,7 @@ from jobs.vertex.errors import (
 
 from .credentials import describe_refusal, names_a_file, short, unreadable
 from .departure import Departure, departing
+from .outside_text import clean
 from .refusals import Refusal, find_remedy
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ INDEFINITE = frozenset({408, 499})
 NOT_LEFT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
 
 _PREFIX = re.compile(r"^[A-Z]+ \S+: ")
+_WORD = re.compile(r"[A-Z_]{1,40}")
 
 
 @contextmanager
@@ -158,9 +160,10 @@ def _reply(error: GoogleAPICallError) -> tuple[str, str]:
     try:
         body = error.response.json()
         inner = (body[0] if isinstance(body, list) else body)["error"]
-        return str(inner.get("status", "")), str(inner["message"])
+        word = str(inner.get("status", ""))
+        return word if _WORD.fullmatch(word) else "", clean(str(inner["message"]))
     except (AttributeError, ValueError, KeyError, TypeError, IndexError):
-        return "", _PREFIX.sub("", str(error.message))
+        return "", clean(_PREFIX.sub("", str(error.message)))
 
 
 def _did_not_leave(error: Exception) -> bool:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from jobs.vertex.moments import possible
 from jobs.vertex.values import Point
 
 HEAD, TAIL = 12, 4
@@ -60,7 +61,9 @@ def _values(record: bytes) -> Iterator[tuple[str, Point]]:
             summary = value
     if not summary or not 0 <= step <= MOST_STEP:
         return
-    at = datetime.fromtimestamp(time, UTC)
+    at = possible(datetime.fromtimestamp(time, UTC))
+    if at is None:
+        return
     for number, value in _fields(summary):
         if number == 1 and isinstance(value, bytes):
             tag, measured = _scalar(value)

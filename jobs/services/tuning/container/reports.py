@@ -59,20 +59,27 @@ def read_series(job: TuningJob) -> dict[str, list[Point]]:
         names = [one.name for one in storage.list_folder(folder, "", 100).objects]
     except NotFound:
         return {}
+    contents, left = list[bytes](), EVENT_BYTES
+    # The newest first, since all of them together are read at every look.
+    for name in [name for name in names if board_files.is_event_file(name)][: -EVENT_FILES - 1 : -1]:
+        contents.append(_read(f"{folder}/{name}", left))
+        left -= len(contents[-1])
+        if left <= 0:
+            break
     series: dict[str, list[Point]] = {}
-    for name in [name for name in names if board_files.is_event_file(name)][-EVENT_FILES:]:
-        series = board_files.merge(series, board_files.read_points(_read(f"{folder}/{name}")))
+    for content in reversed(contents):
+        series = board_files.merge(series, board_files.read_points(content))
     return series
 
 
-def _read(uri: str) -> bytes:
+def _read(uri: str, most: int) -> bytes:
     """Nothing, where it is written anew at this moment: the next look finds it."""
     storage = get_gateway().storage
     found = storage.find_object(uri)
     if found is None or not found.size:
         return b""
     try:
-        return storage.read_range(uri, 0, min(found.size, EVENT_BYTES), found.version)
+        return storage.read_range(uri, 0, min(found.size, most), found.version)
     except NotFound:
         return b""
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import httpx
 from django.conf import settings
 
+from jobs.log_lines import escape
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Unavailable
 
@@ -67,7 +68,7 @@ def explain(error: OSError, base: str) -> Unavailable:
     if proxy is None:
         return Unavailable(_("The endpoint cannot be reached."), "UNAVAILABLE")
     text = _("The endpoint cannot be reached through the proxy %(proxy)s in HTTPS_PROXY: %(reason)s")
-    return Unavailable(text % {"proxy": proxy.address, "reason": str(error)[:LONGEST_REASON]}, "UNAVAILABLE")
+    return Unavailable(text % {"proxy": proxy.address, "reason": escape(str(error)[:LONGEST_REASON])}, "UNAVAILABLE")
 
 
 def find_proxy(base: str) -> Proxy | None:
@@ -76,11 +77,16 @@ def find_proxy(base: str) -> Proxy | None:
     found = select_proxy(base, get_environ_proxies(base))
     if not found:
         return None
-    parts = urlsplit(found if "://" in found else f"http://{found}")
+    try:
+        parts = urlsplit(found if "://" in found else f"http://{found}")
+        port = parts.port or PROXY_PORT
+    except ValueError as error:
+        text = _("Chats can't use the proxy in HTTPS_PROXY: its address must be like http://proxy.example:3128.")
+        raise Unavailable(text, "UNAVAILABLE") from error
     if parts.scheme != "http" or not parts.hostname:
         text = _("Chats can't use the proxy in HTTPS_PROXY: its address must begin with http://, not %s://.")
         raise Unavailable(text % parts.scheme, "UNAVAILABLE")
-    return Proxy(parts.hostname, parts.port or PROXY_PORT, _sign_in(parts))
+    return Proxy(parts.hostname, port, _sign_in(parts))
 
 
 def _sign_in(parts: SplitResult) -> dict[str, str]:

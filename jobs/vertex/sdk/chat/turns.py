@@ -16,6 +16,7 @@ MAX_REASON = 40
 MAX_CALLS, MAX_NAME = 32, 64
 DONE = "[DONE]"
 
+_WORD = re.compile(r"[A-Z_]{1,40}")
 _TOO_LONG = re.compile(
     r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)|has \d+ tokens;",
     re.IGNORECASE,
@@ -47,7 +48,7 @@ def refusal(code: int, body: bytes, retry_after: str = "") -> VertexError:
     """For an HTTP status other than 200."""
     try:
         error = _error(json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):
         error = {}
     return _as_error({"code": code} | {key: error[key] for key in ("status", "message") if key in error}, retry_after)
 
@@ -124,7 +125,8 @@ def _usage(found: Any) -> Mapping[str, int] | None:
 
 def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     code = error.get("code") if isinstance(error.get("code"), int) else 0
-    status = str(error.get("status") or "")
+    told = str(error.get("status") or "")
+    status = told if _WORD.fullmatch(told) else ""
     message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
     if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
         return OverQuota(_("A project quota is used up. Wait, or request more quota. (%s)") % message, "QUOTA")

@@ -51,6 +51,7 @@ def test_lines_of_a_log_as_a_follower_reads_them(server):
     "body",
     [[], {}, {"resourceNames": "p"}, {"resourceNames": [1]}, {"resourceNames": ["p"], "pageSize": "x"},
      {"resourceNames": ["p"], "filter": 5}, {"resourceNames": ["p"], "filter": 'timestamp>"never"'},
+     {"resourceNames": [PROJECT] * 101},
      {"resourceNames": ["p"], "filter": "shoes=1"}, {"resourceNames": ["p"], "pageToken": "nonsense"}],
 )  # fmt: skip
 def test_what_cannot_be_read(server, body):

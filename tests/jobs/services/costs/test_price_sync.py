@@ -128,3 +128,10 @@ def test_a_clock_that_was_a_year_ahead_is_not_waited_for(google):
     sync(now + timedelta(days=365))
     sync(now)
     assert (asked(google), find_sync().succeeded_at) == (6, now)
+
+
+def test_a_machine_that_no_column_could_pay_for_has_no_price(google):
+    dear = [line(name, "999", unit) for name, (_usd, unit) in H100.items()]
+    google.project.price_pages[VERTEX_AI] = [read_page({"skus": dear})]
+    sync(timezone.now())
+    assert MachinePrice.objects.filter(usd_per_hour__gte=10_000).count() == 0

@@ -176,3 +176,10 @@ def test_machines_that_no_column_takes_are_attached(fake_gateway):
     assert (endpoint.endpoint_user_id, row.min_replicas, row.max_replicas, row.share, row.display_name) == (
         "e" * 63, 9999, 9999, 100, "7" * 64,
     )  # fmt: skip
+
+
+def test_what_went_while_the_page_was_open_is_refused(fake_gateway):
+    found = put_elsewhere(fake_gateway, "77")
+    FoundResource.objects.all().delete()
+    with pytest.raises(NotAllowedNow, match="in the project anymore"):
+        attachment.attach(factories.owner(), found)

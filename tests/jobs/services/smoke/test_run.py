@@ -10,10 +10,10 @@ from django.utils import timezone
 from jobs.models import Endpoint, TuningJob
 from jobs.services.smoke import assumptions, evidence, run, taking_down
 from jobs.services.smoke.plan import RUN_LABEL, Plan
-from jobs.services.tuning import jobs
 from jobs.vertex.errors import Refused, StockOut
 from jobs.vertex.values import Listing, MachineSpec, StoredObject
 from tests.fakes import BUCKET, TINY
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GEMMA_1B = "google/gemma3@gemma-3-1b-it"
@@ -67,42 +67,33 @@ def test_the_whole_run(smoke, google):
     assert (found.spent, found.deployed_since is not None) == (Decimal(0), True)  # of seconds
 
 
-def test_a_list_of_files_that_never_ends_keeps_nothing_running(smoke, google, monkeypatch):
+def test_a_list_of_files_that_never_ends_keeps_nothing_running(smoke, google):
     found, _said = smoke()
-    monkeypatch.setattr(evidence, "MOST_NAMES", 50)
-    page = Listing(objects=(StoredObject("a", 1),), next_token="more")
 
-    def answer_without_end(_run):
-        monkeypatch.setattr(google.storage, "list_folder", lambda uri, page_token, limit: page)
+    def answer_without_end():
+        if Endpoint.objects.filter(phase="BOUND").exists():
+            google.storage.every_page = Listing(objects=(StoredObject("a", 1),), next_token="more")
 
-    monkeypatch.setattr(run.Run, "_ask", answer_without_end)
+    found.pause = answer_without_end
     found.go()
     assert Endpoint.objects.get().state == "DELETED"
-    assert found.evidence.files == ("a",) * 50
+    assert found.evidence.files == ("a",) * evidence.MOST_NAMES
 
 
-def test_a_job_whose_model_cannot_be_deployed_ends_the_run(smoke, google, monkeypatch):
-    nothing = Listing(objects=(StoredObject("train.log", 1),))
-    monkeypatch.setattr(google.storage, "list_folder", lambda uri, page_token, limit: nothing)
+def test_a_job_whose_model_cannot_be_deployed_ends_the_run(smoke, google):
+    google.storage.every_page = Listing(objects=(StoredObject("train.log", 1),))
     found, _said = smoke()
     assert not found.go()
     assert outcomes(found)["Deploy"] == "The job is over and its model was not deployed. Its page says why."
     assert [creation.kind for creation in google.ledger] == ["tuning-job"]
 
 
-def test_an_interruption_before_the_run_knows_its_job_leaves_no_job(smoke, google, monkeypatch):
+def test_a_job_that_was_written_before_the_run_was_told_is_cancelled(smoke, google, owner):
     found, _said = smoke()
-    create = jobs.create
-
-    def interrupted(*args, **values):
-        create(*args, **values)
-        interrupt()
-
-    monkeypatch.setattr(jobs, "create", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        found.go()
-    assert [job.state for job in TuningJob.objects.all()] == ["CANCELLED"]
-    assert google.ledger == []
+    job = factories.job(pk=found.key, owner=owner, output_uri=f"gs://{BUCKET}/other")
+    assert not found.go()
+    job.refresh_from_db()
+    assert (job.state, google.ledger) == ("CANCELLED", [])
 
 
 def test_what_is_too_dear_is_not_begun(smoke, google):

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from google.cloud.aiplatform_v1beta1 import types
+from google.cloud.aiplatform_v1beta1.services.gen_ai_tuning_service.pagers import ListTuningJobsPager
 
-from jobs.vertex.errors import Refused
+from jobs.vertex.errors import Refused, Unavailable
 from jobs.vertex.sdk import clients, credentials
 from jobs.vertex.sdk.chat.answers import _headers
 from tests.support.googlehost import TOKEN, google_host
@@ -80,3 +82,10 @@ def test_the_gateway_costs_nothing_until_it_is_used():
         "print([name for name in sys.modules if name.startswith(('google.a', 'grpc', 'httpx'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_list_without_an_end_proves_no_absence():
+    page = types.ListTuningJobsResponse(next_page_token="more")
+    pages = ListTuningJobsPager(lambda request, **_options: page, types.ListTuningJobsRequest(), page)
+    with pytest.raises(Unavailable, match="more than 1000 pages"):
+        clients.whole(pages)

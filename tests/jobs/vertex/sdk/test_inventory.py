@@ -173,10 +173,15 @@ def test_unknown_states_and_accelerators_are_shown_as_sent(replies):
     assert (found.state, found.machines[0].accelerator) == ("99", "99")
 
 
-def test_a_list_of_empty_pages_without_an_end_is_given_up(replies, monkeypatch):
-    monkeypatch.setattr(clients, "MOST_PAGES", 4)
+@pytest.mark.slow
+def test_a_list_of_empty_pages_without_an_end_is_given_up(replies):
     for token in ("", "again"):
         replies["endpoints", token] = {"endpoints": [], "nextPageToken": "again"}
-    with pytest.raises(Unavailable, match="more than 4 pages"):
+    with pytest.raises(Unavailable, match="more than 1000 pages"):
         listed(ENDPOINT)
-    assert asked(replies) == ["endpoints"] * 4
+    assert len(asked(replies)) == clients.MOST_PAGES
+
+
+def test_a_time_that_no_page_could_show_is_none(replies):
+    replies["models", ""] = {"models": [{"name": f"{PARENT}/models/m", "createTime": "9999-12-31T23:59:59Z"}]}
+    assert [one.create_time for one in listed(MODEL).resources] == [None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.vertex.errors import NotAuthorised, Refused, Unavailable
-from jobs.vertex.sdk import Gateway, clients
+from jobs.vertex.sdk import Gateway
 from tests.support.misbehaving_server import answer, bad_server, error
 
 pytestmark = pytest.mark.fault("F15", "F16")
@@ -180,10 +180,3 @@ def test_missing_rights_with_a_filter_and_a_server_that_is_away_fail_the_look(fi
     with pytest.raises((NotAuthorised, Unavailable)):
         Gateway().tuning.find("app-key", "k")
     assert len(server.requests) == 1
-
-
-def test_a_list_without_an_end_proves_no_absence(pages, monkeypatch):
-    monkeypatch.setattr(clients, "MOST_PAGES", 4)
-    pages[REGION, ""] = pages[REGION, "again"] = ([], "again")
-    with pytest.raises(Unavailable, match="more than 4 pages"):
-        found()

@@ -52,3 +52,8 @@ def test_of_a_step_that_was_trained_twice_the_later_point_counts():
     second = board_files.read_points(event_file([{"event": "step", "step": 2, "loss": 1.0, "time": 2000.0}]))
     for merged in (board_files.merge(first, second), board_files.merge(second, first)):
         assert values(merged)["/train_total_loss"] == [(1, 4.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize("time", [-62135596800.0, 253402300799.0, float("nan"), float("inf")])
+def test_a_time_that_no_page_could_show_is_no_point(time):
+    assert values(board_files.read_points(event_file([{**EVENTS[0], "time": time}]))) == {}

@@ -4,6 +4,7 @@ import pytest
 
 from jobs.services.tuning.container import reports
 from jobs.vertex.values import RemoteError, RemoteTuningJob
+from tests.fakes.tuning import event_file
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +75,13 @@ def test_the_cause_of_a_failure_is_one_printable_line(job, fake_gateway):
     ended = RemoteTuningJob("n", "FAILED", {}, "", STARTED, STARTED, STARTED, RemoteError("INTERNAL", "1"), "", "", (),
                             None, {})  # fmt: skip
     assert reports.complete(job, ended).error.message.startswith(r"no \x00 \x1b[31mroom")
+
+
+def test_all_event_files_together_are_read_as_far_as_one_may_be(job, fake_gateway):
+    step = {"event": "step", "loss": 4.0, "token_accuracy": 0.5, "learning_rate": 0.5, "time": 1000.0}
+    logs = f"{job.output_uri}/logs/events.out.tfevents"
+    written = [event_file([step | {"step": number}]) for number in range(3)]
+    fake_gateway.storage.objects |= {f"{logs}.{number}": content for number, content in enumerate(written)}
+    assert [point.step for point in reports.read_series(job)["/train_total_loss"]] == [0, 1, 2]
+    fake_gateway.storage.objects[f"{logs}.1"] = written[1].ljust(reports.EVENT_BYTES, b"\xff")
+    assert [point.step for point in reports.read_series(job)["/train_total_loss"]] == [1, 2]

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.sdk.chat.answers import Chat, _base
-from jobs.vertex.sdk.chat.turns import chunks
+from jobs.vertex.sdk.chat.turns import chunks, refusal
 from jobs.vertex.values import ChatChunk, ChatRequest
 from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset
 
@@ -305,3 +305,9 @@ def test_parts_of_calls_are_read_sparingly():
         {"index": 1, "id": "", "name": "", "arguments": '{"b": "\\u0000"}'},
         {"index": 2, "id": "", "name": "", "arguments": ""},
     )
+
+
+def test_a_refusal_in_any_form_has_a_code_that_a_row_can_hold():
+    long = refusal(405, json.dumps({"error": {"status": "X\x00" * 400, "message": "no"}}).encode())
+    assert (type(long), long.code) == (Refused, "INVALID_ARGUMENT")
+    assert refusal(405, b"[" * 60_000).code == "INVALID_ARGUMENT"

@@ -7,7 +7,7 @@ import pytest
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.sdk import clients, credentials
 from jobs.vertex.sdk.chat.answers import Chat
-from jobs.vertex.sdk.chat.connections import Proxy, find_proxy, trust
+from jobs.vertex.sdk.chat.connections import Proxy, explain, find_proxy, trust
 from jobs.vertex.values import ChatChunk
 from tests.jobs.vertex.sdk.chat.test_answers import STOP, frames, request, stream, text
 from tests.support.googlehost import TOKEN, google_host
@@ -105,3 +105,17 @@ def test_a_proxy_of_another_kind_is_refused_with_the_reason(monkeypatch, scheme)
     with pytest.raises(Unavailable, match=f"must begin with http://, not {scheme}://") as caught:
         find_proxy(GOOGLE)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://ann:secret@proxy.example:99999", "http://ann:secret@[proxy", "x:port"])
+def test_a_proxy_without_a_readable_address_is_refused_with_an_example(monkeypatch, address):
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(Unavailable, match=r"must be like http://proxy\.example:3128\.") as caught:
+        find_proxy(GOOGLE)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_a_proxy_says_is_one_printable_line(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:1")
+    said = str(explain(OSError("Tunnel connection failed: 407 no\x00\x1b[31m"), GOOGLE))
+    assert said.endswith(r"407 no\x00\x1b[31m")
