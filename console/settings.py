@@ -271,6 +271,8 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 # file first.
 DISK_LEAST_BYTES = 256 * 1024
 DATASET_MAX_BYTES = 50 * 1024 * 1024
+# Of a file that the worker takes from Cloud Storage, which no person and no web process waits for.
+DATASET_CLOUD_MAX_BYTES = 500 * 1024 * 1024
 
 LOG_FORMATS = {
     "text": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"},

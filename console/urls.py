@@ -26,7 +26,7 @@ from console.views.chat import (
     tree,
 )
 from console.views.comparisons import base, columns, comparisons, votes
-from console.views.datasets import datasets, derive, edits as row_edits, rows, works as dataset_works
+from console.views.datasets import datasets, derive, edits as row_edits, imports, rows, works as dataset_works
 from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints, reports
 from console.views.settings import (
     about,
@@ -160,6 +160,10 @@ storage_urls = [
 dataset_urls = [
     path("datasets/", datasets.index, name="dataset-list"),
     path("datasets/upload/", datasets.upload, name="dataset-upload"),
+    path("datasets/imports/", imports.begin, name="dataset-import-begin"),
+    path("datasets/imports/<uuid:pk>/", imports.show, name="dataset-import"),
+    path("datasets/imports/<uuid:pk>/cancel/", imports.cancel, name="dataset-import-cancel"),
+    path("datasets/imports/<uuid:pk>/again/", imports.again, name="dataset-import-again"),
     path("datasets/sample/", datasets.sample, name="dataset-sample"),
     path("datasets/<uuid:pk>/", datasets.detail, name="dataset-detail"),
     path("datasets/<uuid:pk>/rows/", rows.index, name="dataset-rows"),

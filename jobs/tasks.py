@@ -21,6 +21,7 @@ from .services.chat import conversations, images
 from .services.chat.streaming import saver
 from .services.costs import ledger, price_sync
 from .services.datasets import sweep as dataset_sweep, token_counts
+from .services.datasets.cloud import imports
 from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.endpoints.reports import reports
@@ -30,7 +31,7 @@ from .services.notifications import deliveries, notifications
 from .services.preflight import preflight
 from .services.storage import browsing, output_files
 from .services.tuned_models import takeaways
-from .services.tuning import jobs, orphaned_jobs, output_check
+from .services.tuning import drafts, jobs, orphaned_jobs, output_check
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ STARTED = timezone.now().isoformat(timespec="seconds")
 STEP_SECONDS = 120
 # Longer than a conversion may take.
 TAKEAWAY_SECONDS = 2 * 3600
-# Longer than a search for duplicates may take.
-WORK_SECONDS = 3600
+# Longer than a search for duplicates or the reading of a file from Cloud Storage may take.
+WORK_SECONDS = 2 * 3600
 # Longer than all pages of Google's price catalogue may take.
 PRICES_SECONDS = 2 * 3600
 
@@ -128,6 +129,11 @@ def do_dataset_work(work_id: str) -> None:
     works.advance(UUID(work_id), timezone.now())
 
 
+@task("datasets.import", time_limit=WORK_SECONDS)
+def import_dataset(import_id: str) -> None:
+    imports.advance(UUID(import_id), timezone.now(), drafts.choose_imported)
+
+
 @task("notifications.deliver", time_limit=120)
 def deliver(delivery_id: str) -> None:
     """One that has ended hands its place on, so that the next need not wait for the sweep."""
@@ -191,7 +197,7 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune, takeaways.prune)
-    for part in (*rows, images.prune, dataset_sweep.prune, ledger.end_orphans):
+    for part in (*rows, images.prune, imports.prune, dataset_sweep.prune, ledger.end_orphans):
         _try(part, timezone.now())
 
 
@@ -218,7 +224,15 @@ def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
     parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
-    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries, _sweep_takeaways, _sweep_works):
+    for part in (
+        _report_worker,
+        _report_beat,
+        *parts,
+        _sweep_deliveries,
+        _sweep_takeaways,
+        _sweep_works,
+        _sweep_imports,
+    ):
         _try(part, now)
 
 
@@ -276,6 +290,10 @@ def _sweep_takeaways(now: datetime) -> None:
 
 def _sweep_works(now: datetime) -> None:
     _send_all(do_dataset_work, "work_id", works.due(now))
+
+
+def _sweep_imports(now: datetime) -> None:
+    _send_all(import_dataset, "import_id", imports.due(now))
 
 
 def _send_all(target: Task, name: str, ids: list[UUID]) -> None:

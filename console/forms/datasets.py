@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -62,6 +62,41 @@ class UploadForm(forms.Form):
             raise ValidationError(reason)
         assert isinstance(file, UploadedFile)
         return file
+
+
+class CloudForm(forms.Form):
+    """`why_not`: why a file can't be read, as a sentence, or nothing."""
+
+    use_required_attribute = False
+
+    uri = forms.CharField(
+        label=_("File in Cloud Storage"),
+        max_length=1024,
+        error_messages={
+            "required": _("Enter the path of a file, such as gs://my-bucket/data/rows.jsonl."),
+            "max_length": _("The path is longer than 700 bytes."),
+        },
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "gs://my-bucket/data/rows.jsonl"}
+        ),
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        required=False,
+        help_text=UploadForm.declared_fields["name"].help_text,
+        widget=forms.TextInput(attrs={"maxlength": LONGEST_NAME}),
+        validators=[check_name_length],
+    )
+
+    def __init__(self, *args: Any, why_not: Callable[[str], str] = str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._why_not = why_not
+
+    def clean_uri(self) -> str:
+        uri = str(self.cleaned_data["uri"])
+        if reason := self._why_not(uri):
+            raise ValidationError(reason)
+        return uri
 
 
 class EditForm(forms.Form):

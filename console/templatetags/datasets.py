@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,6 +20,12 @@ ACTIONS: dict[str, Callable[[Dataset], str]] = {
     "split": policies.why_not_split,
     "tune_with": policies.why_not_tune_with,
 }
+
+
+@register.simple_tag
+def cloud_limit() -> str:
+    """How large a file of Cloud Storage may be."""
+    return f"{settings.DATASET_CLOUD_MAX_BYTES // 2**20} MB"
 
 
 @register.filter

@@ -25,7 +25,7 @@ from .chat import (
     with_images,
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
-from .dataset_work import DatasetWork, RowEdit, WorkKind, WorkState
+from .dataset_work import DatasetImport, DatasetWork, ImportState, RowEdit, WorkKind, WorkState
 from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .found import FoundKind, FoundResource, InventoryLook
@@ -88,6 +88,7 @@ __all__ = [
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "DatasetImport",
     "Delivery",
     "DeliveryState",
     "Density",
@@ -101,6 +102,7 @@ __all__ = [
     "FoundKind",
     "FoundResource",
     "Heartbeat",
+    "ImportState",
     "Installation",
     "InventoryLook",
     "JobEvent",

@@ -64,7 +64,8 @@ class Dataset(models.Model):
     Versions of one name share `family`; `changes` is {"added", "removed", "same"} rows since the version
     before, and {"changed"} where that is known.
     `made_from` is what it was converted or split from, `recipe` how; the parts of a split are each other's `sibling`.
-    `uploaded_uri` is where the copy in `gs://` lies; the bytes never change, so one upload serves every job.
+    `uploaded_uri` is where the copy in `gs://` lies; the bytes never change, so one upload serves every job. It is
+    `source_uri`, the object that the dataset was read from, while jobs may read that one, in its `source_version`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -95,6 +96,8 @@ class Dataset(models.Model):
     preview = models.JSONField(default=list)
     notes = DeferredJSONField(default=list)
     uploaded_uri = models.CharField(max_length=1024, blank=True)
+    source_uri = models.CharField(max_length=1024, blank=True)
+    source_version = models.CharField(max_length=64, blank=True)
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -118,6 +121,10 @@ class Dataset(models.Model):
     @property
     def is_usable(self) -> bool:
         return self.valid_rows > 0 and self.invalid_rows == 0
+
+    @property
+    def is_read_at_source(self) -> bool:
+        return bool(self.source_uri) and self.uploaded_uri == self.source_uri
 
     def has_unknown_tools(self, base_model: str) -> bool:
         """Its rows use tools, and the server that trains said that the model's chat template has no place for them."""

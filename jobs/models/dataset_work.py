@@ -1,14 +1,17 @@
-"""Rows of a dataset that were edited and are not in a version yet, and long work on the rows of a dataset."""
+"""Rows of a dataset that were edited and are not in a version yet, long work on the rows of a dataset, and files of
+Cloud Storage that are becoming datasets."""
 
 import uuid
 from typing import Any, Self
 
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .dataset import Dataset
+from .dataset import Dataset, DatasetPart
 from .fields.deferred_text import DeferredTextField
 
 
@@ -83,6 +86,59 @@ class DatasetWork(models.Model):
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["dataset", "kind"], name="one_work_a_kind")]
         indexes = [models.Index(fields=["created_at"], name="dataset_work_due", condition=Q(state="WAITING"))]
+
+    @property
+    def percent(self) -> int:
+        return min(100 * self.done_bytes // self.total_bytes, 99) if self.total_bytes else 0
+
+
+class ImportState(models.TextChoices):
+    WAITING = "WAITING", _("In progress")
+    READY = "READY", _("Ready")
+    FAILED = "FAILED", _("Failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+
+
+class DatasetImportQuerySet(models.QuerySet["DatasetImport"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+    def due(self, now: Any) -> Self:
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), state=ImportState.WAITING)
+
+
+class DatasetImport(models.Model):
+    """A file of Cloud Storage that a worker reads, checks and keeps as a dataset; the latest of each address.
+
+    `tries` also tells one run from the next: who finds another number there has lost the row. `total_bytes` is 0 until
+    the worker has found the object. `draft` is the id of the tuning draft whose `part` the dataset is for.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    uri = models.CharField(max_length=1024)
+    name = models.CharField(max_length=128, blank=True)
+    draft = models.UUIDField(null=True)
+    part = models.CharField(max_length=10, choices=DatasetPart, blank=True)
+    state = models.CharField(max_length=9, choices=ImportState, default=ImportState.WAITING)
+    dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
+    tries = models.PositiveSmallIntegerField(default=0)
+    done_bytes = models.BigIntegerField(default=0)
+    total_bytes = models.BigIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    error = DeferredTextField(blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DatasetImportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["owner", "uri"], name="one_import_an_address")]
+        indexes = [models.Index(fields=["created_at"], name="dataset_import_due", condition=Q(state="WAITING"))]
+
+    def __str__(self) -> str:
+        return self.uri
 
     @property
     def percent(self) -> int:

@@ -58,7 +58,7 @@ FIELDS = [
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
     "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
-    "known", "undecided", "fix",
+    "known", "undecided", "fix", "cloud-uri", "train-uri", "cloud-name",
     "similarity", "keep-0", "latest", "json", "base", "seen", "as",
     "idle_minutes", "autoscaling_gpu", "autoscaling_cpu", "autoscaling_requests", "autoscaling_kv_cache",
     "autoscaling_waiting", "reservation", "reservations", "flex_start_hours", "service_account", "endpoint_labels",
@@ -113,6 +113,7 @@ def things():
         "notification": factories.notification().pk,
         "delivery": delivery.pk,
         "session": factories.session().pk,
+        "import": factories.dataset_import(state="FAILED", error="No.").pk,
         "takeaway": factories.takeaway(job=job).pk,
         "sweep": factories.sweep().pk,
         "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
@@ -131,6 +132,7 @@ def address(chance, name, things):
         "deliveries": "delivery",
         "sessions/": "session",
         "settings/storage/": "folder",
+        "imports/": "import",
     }
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given: dict[str, list[Any]] = {

@@ -7,6 +7,7 @@ filled in, answers that stream) has tests of its own beside these.
 from dataclasses import dataclass, field
 
 JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
+IMPORT = "/datasets/imports/{import-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
@@ -72,6 +73,7 @@ PAGES = (
     Shown("found-endpoint", "/elsewhere/{found-endpoint}/", more=("/elsewhere/{found-model}/",)),
     Shown("browse", "/storage/browse/?into=defaults", more=("/storage/browse/?into=weights&uri=gs://nowhere-at-all",)),
     Shown("datasets", "/datasets/", empty="/datasets/", more=("/datasets/?q=zzz",)),
+    Shown("dataset-import", IMPORT % "waiting", waiting=IMPORT % "waiting", failed=IMPORT % "failed"),
     Shown("dataset", DATASET % "questions", waiting=DATASET % "table", failed=DATASET % "problems"),
     Shown("dataset-rows", DATASET % "questions" + "rows/", empty=DATASET % "questions" + "rows/?q=zzz"),
     Shown("dataset-row-edit", DATASET % "questions" + "rows/1/edit/"),

@@ -90,7 +90,7 @@ def main() -> None:
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data), "sweep": sweep}
     takeaways(jobs[1])
-    others |= elsewhere()
+    others |= elsewhere() | imports(owner)
     others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
 
@@ -142,6 +142,18 @@ def more_datasets(owner: User) -> dict[str, Model]:
             owner, file=io.BytesIO(content.encode()), file_name=f"{name}.{'csv' if name == 'table' else 'jsonl'}"
         )
         for name, content in made.items()
+    }
+
+
+def imports(owner: User) -> dict[str, Model]:
+    """A file that a worker reads for as long as the test runs, and one that is not there."""
+    begun = {"total_bytes": 400_000_000, "done_bytes": 120_000_000, "rows": 120_000, "lease_until": NOW + FARTHEST}
+    missing = "There is no file gs://team/sets/missing.jsonl. Check the path, or browse for the file."
+    return {
+        "import-waiting": factories.dataset_import(owner=owner, uri="gs://team/sets/large.jsonl", **begun),
+        "import-failed": factories.dataset_import(
+            owner=owner, uri="gs://team/sets/missing.jsonl", state="FAILED", error=missing
+        ),
     }
 
 

@@ -151,6 +151,7 @@ def grow() -> dict[str, Any]:
     datasets.create(factories.owner(), file=io.BytesIO(lines[:-2].encode()), file_name="b.jsonl")
     good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
     type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
+    type(good).objects.filter(pk=good.pk).update(source_uri="x", source_version="x")
     added = RowEdit.objects.create(dataset=good, text="x")
     RowEdit.objects.create(dataset=good, line=1, text="x")
     worked_on(good)
@@ -205,6 +206,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
+        "imports": factories.dataset_import(uri="x", name="x", state="FAILED", error="x").pk,
         "takeaway": takeaway.pk, "found": found[0].pk, "added": added.pk, "sweep": sweep.pk,
         **kept_for_operators(),
     }  # fmt: skip

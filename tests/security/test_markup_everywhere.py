@@ -41,6 +41,7 @@ KINDS = {
     "sessions": "session", "settings/storage": "folder", "compare/base": "endpoint",
     "turns": "turns", "pictures": "picture", "columns": "columns", "answers": "answers", "deliveries": "deliveries",
     "drafts": "draft", "sweeps": "sweep", "links": "link", "shared": "picture",
+    "imports": "imports",
 }  # fmt: skip
 FORMS = {"chat-export": ("md", "json", "jsonl"), "compare-export": ("md", "json", "jsonl")}
 QUERIES = {

@@ -21,6 +21,7 @@ from jobs.models import (
     Conversation,
     Dataset,
     DatasetFormat,
+    DatasetImport,
     DeployedModel,
     Endpoint,
     FoundKind,
@@ -91,6 +92,12 @@ def dataset(*, rows: list[dict[str, Any]] | None = None, **values: Any) -> Datas
     path_of(made).parent.mkdir(parents=True, exist_ok=True)
     path_of(made).write_text(content, encoding="utf-8")
     return made
+
+
+def dataset_import(**values: Any) -> DatasetImport:
+    """Asked for, and not read yet."""
+    defaults = {"owner": values.get("owner") or owner(), "uri": "gs://garden-local/sets/rows.jsonl"}
+    return DatasetImport.objects.create(**defaults | values)
 
 
 def draft(**values: Any) -> TuningDraft:

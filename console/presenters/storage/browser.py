@@ -20,13 +20,16 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Into:
-    """The field that the folder is for. `back` is the page that has it; `form` draws the field with a value."""
+    """The field that the folder, or the file, is for. `back` is the page that has it; `form` draws the field with a
+    value, by the name `field` if the form has a prefix."""
 
     query: dict[str, str]
     name: str
     title: str | Promise
     back: str
     form: Callable[[str], forms.Form]
+    field: str = ""
+    takes_files: bool = False
 
     def url(self, view: str, **values: str) -> str:
         return f"{reverse(view)}?{urlencode({**self.query, **values})}"
@@ -45,9 +48,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
+    """`url` chooses it; empty where folders are chosen, or no path may have its name."""
+
     name: str
     size: int
     updated: datetime | None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ class Browser:
 
     @property
     def choose(self) -> str:
-        return self.into.url("storage-choose", **self._panel, uri=self.uri) if self.uri and self.may_choose else ""
+        may_choose = self.uri and self.may_choose and not self.into.takes_files
+        return self.into.url("storage-choose", **self._panel, uri=self.uri) if may_choose else ""
 
     @property
     def crumbs(self) -> list[tuple[str, str]]:
@@ -112,8 +119,14 @@ class Browser:
     @property
     def files(self) -> list[Found]:
         return [
-            Found(one["name"], one["size"], parse_datetime(one["updated"] or "")) for one in self.page.objects_found
+            Found(one["name"], one["size"], parse_datetime(one["updated"] or ""), self._choice(one["name"]))
+            for one in self.page.objects_found
         ]
+
+    def _choice(self, name: str) -> str:
+        uri = f"{self.uri}/{name}"
+        is_choice = self.into.takes_files and usable(uri)
+        return self.into.url("storage-choose", **self._panel, uri=uri) if is_choice else ""
 
     @property
     def _panel(self) -> dict[str, str]:

@@ -11,18 +11,19 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from console.forms.datasets import EditForm, UploadForm
+from console.forms.datasets import CloudForm, EditForm, UploadForm
 from console.presenters.components.pager import CREATED, Head, paginate
+from console.presenters.datasets.cloud import ANY, cloud_form
 from console.presenters.datasets.context import detail_context, head_context, own_dataset, usage
 from console.presenters.datasets.upload import save_upload
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import errors
-from jobs.models import Dataset
+from jobs.models import Dataset, DatasetImport
 from jobs.models.keyset import Column
 from jobs.services.datasets import datasets
 from jobs.services.datasets.file import open_file
 
-LONGEST_SEARCH = 200
+LONGEST_SEARCH, IMPORTS = 200, 10
 
 
 def number(name: str) -> Column:
@@ -47,13 +48,17 @@ def index(request: ConsoleRequest) -> HttpResponse:
     return page_or_fragment(request, "datasets/list.html", "table", list_context(request, UploadForm()))
 
 
-def list_context(request: ConsoleRequest, form: UploadForm) -> dict[str, Any]:
+def list_context(request: ConsoleRequest, form: UploadForm, cloud: CloudForm | None = None) -> dict[str, Any]:
     words = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH]
     found = Dataset.objects.visible_to(request.user).latest_versions().rows()
     if words:
         found = found.filter(Q(name__icontains=words) | Q(file_name__icontains=words) | Q(description__icontains=words))
     page = paginate(found, request.GET, HEADS)
-    return {"form": form, "page": page, "words": words, **around(page.rows)}
+    return {
+        "form": form, "cloud": cloud or cloud_form(request.user, uri=request.GET.get(f"{ANY}-uri", "")),
+        "imports": DatasetImport.objects.visible_to(request.user).filter(dataset=None)[:IMPORTS],
+        "page": page, "words": words, **around(page.rows),
+    }  # fmt: skip
 
 
 def around(rows: list[Dataset]) -> dict[str, Any]:

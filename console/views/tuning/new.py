@@ -13,11 +13,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
+from console.presenters.datasets.cloud import ANY, begin_import, cloud_form
 from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.advanced import FOLDED
 from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard
 from console.presenters.tuning.wizard.fields import raw_values
-from console.presenters.tuning.wizard.page import render_step
+from console.presenters.tuning.wizard.page import Uploads, render_step
 from console.presenters.tuning.wizard.proposals import carry_over, dataset_choice, proposed_validation
 from console.presenters.tuning.wizard.typed import followed_by, known_of
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
@@ -40,6 +41,8 @@ ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "upload-validation": ("upload", "validation"),
     "sample-train": ("sample", "train"),
     "sample-validation": ("sample", "validation"),
+    "cloud-train": ("cloud", "train"),
+    "cloud-validation": ("cloud", "validation"),
 }
 FIELD_OF = {"train": "dataset", "validation": "validation_dataset"}
 
@@ -216,13 +219,12 @@ def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpR
     source, which = ADDS_DATASET[action]
     send_step(request, wizard, "training", wizard.form("training", request.POST), {}, insists=True)
     typed = wizard.values("training")
+    if source == "cloud":
+        return begin_reading(request, wizard, which)
     upload = UploadForm(request.POST, request.FILES, prefix=which)
     dataset = datasets.create_sample(request.user, which) if source == "sample" else save_upload(request, upload)
     if dataset is None:
-        again = Wizard(wizard.draft, request.user)
-        response = render_step(request, again, "training", again.form("training"), status=422, uploads={which: upload})
-        response["HX-Reswap"] = f"outerMorph show:top showTarget:#add-{which}"
-        return response
+        return refuse_dataset(request, wizard, which, {which: upload})
     chosen = {FIELD_OF[which]: str(dataset.pk)} | ({"use_validation": True} if which == "validation" else {})
     drafts.save_step(wizard.draft, "training", typed | chosen)
     if wants_fragment(request):
@@ -231,6 +233,22 @@ def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpR
         response["HX-Reswap"] = f"outerMorph show:top showTarget:#{FIELD_OF[which]}-report"
         return response
     return hx_redirect(request, f"{wizard.url('training')}#{FIELD_OF[which]}-report")
+
+
+def refuse_dataset(request: ConsoleRequest, wizard: Wizard, which: Which, forms: Uploads) -> HttpResponse:
+    again = Wizard(wizard.draft, request.user)
+    response = render_step(request, again, "training", again.form("training"), status=422, uploads=forms)
+    response["HX-Reswap"] = f"outerMorph show:top showTarget:#add-{which}"
+    return response
+
+
+def begin_reading(request: ConsoleRequest, wizard: Wizard, which: Which) -> HttpResponse:
+    """A file of Cloud Storage: the worker chooses it in the draft once it is a dataset."""
+    form = cloud_form(request.user, request.POST, which)
+    row = begin_import(request.user, form, wizard.draft.pk, which)
+    if row is None:
+        return refuse_dataset(request, wizard, which, {f"{ANY}-{which}": form})
+    return hx_redirect(request, "dataset-import", row.pk)
 
 
 def redirect_to_result(request: ConsoleRequest, draft: TuningDraft) -> HttpResponse:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
+from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -32,12 +32,16 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a dataset was made from, and how; `notes` say so in sentences."""
+    """What a dataset was made from, and how; `notes` say so in sentences. `source_uri`: the object in Cloud Storage
+    that it is read from."""
 
     made_from: Dataset | None
     part: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    source_uri: str = ""
+    source_version: str = ""
+    pk: UUID = field(default_factory=uuid4)
 
 
 def create(
@@ -49,14 +53,16 @@ def create(
     origin: Origin | None = None,
     progress: Progress | None = None,
     guard: versions.Guard | None = None,
+    limit: int | None = None,
 ) -> Dataset:
     """Keeps the file even with bad rows, so that the report can be read; it cannot be used until it is corrected.
 
     A name that is in use gets a new version. `progress` is told the number of rows read, every few thousand rows.
+    `limit`: how many bytes the file may have, if not as many as an upload.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
-    size = _size_of(file)
-    if reason := spec.why_too_large(size):
+    size, limit = _size_of(file), spec.limit_of(limit)
+    if reason := spec.why_too_large(size, limit):
         raise DatasetRejected(reason)
     shortages.require_room(size)
     file_name = _clean_name(Path(file_name.replace("\\", "/")).name) or "data.jsonl"
@@ -65,7 +71,7 @@ def create(
         setattr(dataset, attribute, value)
     dataset.shape = shape_of(file, file_name)
     with store.draft(dataset.stored_name) as draft:
-        (_keep if dataset.shape else _fill)(dataset, file, draft, progress or _silent)
+        (_keep if dataset.shape else _fill)(dataset, file, draft, progress or _silent, limit)
         seen = versions.compare_with_previous(dataset, draft)
         try:
             store.keep(draft, dataset.stored_name)
@@ -111,7 +117,7 @@ def _restore(dataset: Dataset, file: IO[bytes]) -> None:
     notes = dataset.notes
     try:
         with store.draft(dataset.stored_name) as draft:
-            (_keep if dataset.shape else _fill)(dataset, file, draft, _silent)
+            (_keep if dataset.shape else _fill)(dataset, file, draft, _silent, spec.limit_of())
             store.keep(draft, dataset.stored_name)
     finally:
         file.seek(0)
@@ -119,9 +125,9 @@ def _restore(dataset: Dataset, file: IO[bytes]) -> None:
     dataset.save()
 
 
-def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> None:
+def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, limit: int) -> None:
     """One pass, in the memory of one line. Blank lines stay while there are problems, so that line numbers hold."""
-    lines, report = Lines(file, settings.DATASET_MAX_BYTES), Report()
+    lines, report = Lines(file, limit), Report()
     with path.open("wb") as copy:
         for line in lines:
             copy.write(line.data + b"\n")
@@ -138,6 +144,9 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
     if dropped:
         dataset.stats["longest_line"] = report.measure.longest_row
     dataset.notes = [*dataset.notes, *lines.notes, *report.notes]
+    if not report.blank_lines and not lines.notes:
+        # What a training would read there is what was checked.
+        dataset.uploaded_uri = dataset.source_uri
 
 
 def _take_in(dataset: Dataset, report: Report) -> None:
@@ -149,10 +158,10 @@ def _take_in(dataset: Dataset, report: Report) -> None:
     dataset.stats = report.measure.as_dict()
 
 
-def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> None:
+def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, limit: int) -> None:
     """The bytes as they came; how many rows can be converted, and what is wrong with the first that cannot."""
     with path.open("wb") as copy:
-        dataset.sha256, dataset.byte_size = copy_file(file, copy, settings.DATASET_MAX_BYTES)
+        dataset.sha256, dataset.byte_size = copy_file(file, copy, limit)
     rows = convertible = 0
     problems: list[dict[str, Any]] = []
     with path.open("rb") as source:
@@ -184,8 +193,8 @@ def _worth_reading_on(rows: int, bad: int, problems: list[dict[str, Any]]) -> No
 
 
 def check_again(dataset: Dataset) -> None:
-    """For a dataset of a time when less was found out about a file."""
-    if dataset.shape:
+    """For a dataset of a time when less was found out about a file. No file was larger than an upload then."""
+    if dataset.shape or spec.why_too_large(dataset.byte_size):
         return
     lines, report = _lines_of(dataset), Report()
     for line in lines:

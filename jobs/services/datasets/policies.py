@@ -6,13 +6,14 @@ Whose a dataset is, is no question here: what a person may not see is not found.
 
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.db.models import Q
 
 from jobs.errors import refuse_for
 from jobs.models import Dataset, DatasetPart, TuningJob
 from jobs.text.deferred import gettext as _, join, ngettext
 
-from . import row_limits
+from . import row_limits, spec
 
 LARGEST_VALIDATION_SHARE = 0.25
 LARGEST_VALIDATION_ROWS = 5000
@@ -127,7 +128,7 @@ def why_not_split(dataset: Dataset) -> str:
         return _("Only a dataset without problems can be split.")
     if find_other_part(dataset)[0]:
         return _("This dataset is part of a split. Split the dataset that it was created from.")
-    return ""
+    return _why_too_large(dataset, _("Split the file where it lies, and add both parts from Cloud Storage."))
 
 
 def check_can_split(dataset: Dataset) -> None:
@@ -178,7 +179,17 @@ def check_can_look_through(dataset: Dataset) -> None:
 
 
 def why_not_convert(dataset: Dataset) -> str:
-    return "" if dataset.shape else _("This dataset doesn't need conversion.")
+    if not dataset.shape:
+        return _("This dataset doesn't need conversion.")
+    return _why_too_large(dataset, _("Convert the file where it lies, and add it from Cloud Storage again."))
+
+
+def _why_too_large(dataset: Dataset, remedy: str) -> str:
+    """For what a person waits for: as large as an upload may be."""
+    if dataset.byte_size <= settings.DATASET_MAX_BYTES:
+        return ""
+    words = {"limit": settings.DATASET_MAX_BYTES // spec.MEGABYTE}
+    return join(_("Datasets of more than %(limit)d MB can't be split or converted here.") % words, remedy)
 
 
 def check_can_convert(dataset: Dataset) -> None:

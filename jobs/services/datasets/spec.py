@@ -26,11 +26,23 @@ def find_problems(values: Mapping[str, Any]) -> list[Problem]:
     return [problem for name, value in values.items() if name in RULES for problem in RULES[name](name, value)]
 
 
-def why_too_large(size: int) -> str:
+def limit_of(limit: int | None = None) -> int:
+    """In bytes: that of an upload unless another one holds."""
+    return settings.DATASET_MAX_BYTES if limit is None else limit
+
+
+def limit_of_version(byte_size: int) -> int:
+    """A version that is made here of a file that came from Cloud Storage may be as large as those from there."""
+    is_small = byte_size <= settings.DATASET_MAX_BYTES
+    return int(settings.DATASET_MAX_BYTES if is_small else settings.DATASET_CLOUD_MAX_BYTES)
+
+
+def why_too_large(size: int, limit: int | None = None) -> str:
     """A sentence, or nothing. `size` in bytes."""
-    if size <= settings.DATASET_MAX_BYTES:
+    limit = limit_of(limit)
+    if size <= limit:
         return ""
-    words = {"size": f"{size / MEGABYTE:.1f}", "limit": f"{settings.DATASET_MAX_BYTES / MEGABYTE:.0f}"}
+    words = {"size": f"{size / MEGABYTE:.1f}", "limit": f"{limit / MEGABYTE:.0f}"}
     return _("The file has %(size)s MB. The limit is %(limit)s MB. Split it or remove rows.") % words
 
 

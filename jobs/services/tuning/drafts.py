@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.errors import InvalidValues, Problem
-from jobs.models import TuningDraft, TuningJob
+from jobs.errors import InvalidValues, NotAllowedNow, Problem
+from jobs.models import DatasetImport, DatasetPart, TuningDraft, TuningJob
 from jobs.models.fields.names import LONGEST_NAME
 from jobs.services import audit
 from jobs.services.tuning import observe
@@ -195,6 +197,24 @@ def _write(draft: TuningDraft, row: TuningDraft, steps: Mapping[str, Any]) -> No
     row.data = {**row.data, **steps}
     row.save(update_fields=["data", "updated_at"])
     draft.data, draft.updated_at = row.data, row.updated_at
+
+
+def choose_imported(ready: DatasetImport) -> None:
+    """Into the draft that a file of Cloud Storage was read for, while it is a draft."""
+    if not ready.draft or not ready.dataset_id:
+        return
+    if draft := TuningDraft.objects.visible_to(ready.owner).open().filter(pk=ready.draft).first():
+        chosen = field_values(ready.part, ready.dataset_id)
+        # Who has started the job meanwhile did so with another dataset.
+        with suppress(NotAllowedNow):
+            save_step(draft, "training", draft.data.get("training", {}) | chosen)
+
+
+def field_values(part: str, dataset: UUID) -> dict[str, Any]:
+    """Of the training step, for a dataset that was added there."""
+    if part == DatasetPart.VALIDATION:
+        return {"validation_dataset": str(dataset), "use_validation": True}
+    return {"dataset": str(dataset)}
 
 
 def discard(draft: TuningDraft) -> None:

@@ -11,6 +11,7 @@ from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.models.runs.settings import ADVANCED
 from jobs.services.catalogue import regions
 from jobs.services.datasets import references
+from jobs.services.datasets.cloud import source
 from jobs.services.datasets.file import why_gone
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
 from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds
@@ -23,7 +24,7 @@ from jobs.vertex.values import RemoteTuningJob, TuningJobSpec
 
 from . import observe, orphaned_jobs, queue, removal
 from .container import request
-from .container.request import dataset_uri
+from .container.request import copy_uri, dataset_uri
 from .spec import TuningSpec
 
 CANCEL_AGAIN = timedelta(seconds=60)
@@ -100,7 +101,9 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
     for dataset in filter(None, (job.dataset, job.validation_dataset)):
         if reason := references.why_not_sent(dataset):
             return _fail(claimed, reason, _field_of(job, dataset))
-        if not _is_uploaded(dataset):
+        if dataset.is_read_at_source and (reason := source.why_not_at_source(dataset)):
+            return _upload(claimed, dataset, reason)
+        if not dataset.is_read_at_source and not _is_uploaded(dataset):
             return _upload(claimed, dataset)
     if problem := get_gateway().storage.problem_with_output(job.output_uri):
         return _fail(claimed, _("%s Choose another output directory and start a new job.") % problem, "output_uri")
@@ -109,7 +112,7 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
 
 def _is_uploaded(dataset: Dataset) -> bool:
     """The copy is there and whole: a bucket can be emptied, and an object replaced, behind our back."""
-    uri = dataset_uri(dataset)
+    uri = copy_uri(dataset)
     found = get_gateway().storage.find_object(uri) if dataset.uploaded_uri == uri else None
     if found is None:
         return False
@@ -117,8 +120,8 @@ def _is_uploaded(dataset: Dataset) -> bool:
     return size is None or size == found.size
 
 
-def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
-    storage, uri = get_gateway().storage, dataset_uri(dataset)
+def _upload(claimed: Claim[TuningJob], dataset: Dataset, why_not_at_source: str = "") -> Outcome:
+    storage, uri = get_gateway().storage, copy_uri(dataset)
     try:
         with store.local_copy(dataset.stored_name) as path:
             storage.ensure_bucket(uri, _bucket_region(claimed.row))
@@ -127,8 +130,9 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
         return _fail(claimed, why_gone(dataset), _field_of(claimed.row, dataset))
     # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
-    event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
-    return Outcome(NOW, {"notice": ""}, [event])
+    uploaded = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
+    events = [(EventLevel.WARNING, why_not_at_source), uploaded] if why_not_at_source else [uploaded]
+    return Outcome(NOW, {"notice": ""}, events)
 
 
 def _bucket_region(job: TuningJob) -> str:

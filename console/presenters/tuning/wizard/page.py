@@ -1,6 +1,6 @@
 """The page of one step, with what each step shows beside its form."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -9,15 +9,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.forms.datasets import UploadForm
+from console.forms.datasets import CloudForm, UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.catalogue.base_models import base_models, filter_of
 from console.presenters.components import preflight, price_words
 from console.presenters.components.preflight import ShownPreflight
+from console.presenters.datasets.cloud import cloud_form
 from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
-from jobs.models import TuningJob
+from jobs.models import DatasetPart, TuningJob
 from jobs.models.runs.settings import ADVANCED
 from jobs.services.costs import machine_prices
 from jobs.services.datasets import row_limits
@@ -33,7 +34,8 @@ from .endpoints import joining_context
 from .output_state import output_state
 from .proposals import suggest_folder
 
-Uploads = dict[str, UploadForm]
+# Those that have errors, by the part they are for; of Cloud Storage with "cloud-" in front.
+Uploads = Mapping[str, UploadForm | CloudForm]
 
 
 def render_step(
@@ -89,11 +91,24 @@ def step_context(
             "free_folder": wizard.free_folder,
         }
     if step == "training":
-        return training_context(wizard, form, uploads)
+        return training_context(wizard, form) | adding_context(request, uploads)
     return deployment_context(wizard, form)
 
 
-def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[str, Any]:
+def adding_context(request: ConsoleRequest, uploads: Uploads) -> dict[str, Any]:
+    """The forms that add a dataset; a file that was chosen on a page of its own stands in the address."""
+    made: dict[str, Any] = {}
+    for part in DatasetPart.values:
+        cloud = uploads.get(f"cloud-{part}") or cloud_form(
+            request.user, prefix=part, uri=request.GET.get(f"{part}-uri", "")
+        )
+        made[f"upload_{part}"] = uploads.get(part) or UploadForm(prefix=part)
+        made[f"cloud_{part}"] = cloud
+        made[f"adds_{part}"] = bool(cloud.errors or cloud["uri"].value())
+    return made
+
+
+def training_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
     has_container = bool(container.machines_with_prices(wizard.terms, wizard.location))
     takes_advanced = wizard.terms.takes_advanced or has_container
     chosen, validation = wizard.dataset_in_form(form, "dataset"), wizard.dataset_in_form(form, "validation_dataset")
@@ -102,8 +117,6 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
         "chosen_long_rows": wizard.long_rows(chosen),
         "chosen_validation": validation,
         "validation_long_rows": wizard.long_rows(validation),
-        "upload_train": uploads.get("train") or UploadForm(prefix="train"),
-        "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
         "long_rows_remedy": row_limits.remedy(),
         "modes": wizard.modes,
         "container_fields": [form[name] for name in CONTAINER] if has_container else [],

@@ -7,7 +7,7 @@ from jobs import shortages
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetWork, RowEdit
-from jobs.services.datasets import datasets, policies, versions
+from jobs.services.datasets import datasets, policies, spec, versions
 from jobs.services.datasets.file import Line, check_line, open_file
 from jobs.text.deferred import gettext as _, ngettext
 
@@ -122,8 +122,9 @@ def _write(work: DatasetWork, rows: Iterator[bytes], written: Written, guard: Ca
             guard()
 
         return datasets.create(
-            dataset.owner, file=file, file_name=dataset.file_name, name=dataset.name, origin=origin, guard=check
-        )
+            dataset.owner, file=file, file_name=dataset.file_name, name=dataset.name, origin=origin, guard=check,
+            limit=spec.limit_of_version(dataset.byte_size),
+        )  # fmt: skip
 
 
 def check_base(dataset: Dataset, seen: str) -> None:

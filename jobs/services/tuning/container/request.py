@@ -87,6 +87,11 @@ def disk_gigabytes(job: TuningJob | TuningSpec) -> int:
 
 
 def dataset_uri(dataset: Dataset) -> str:
+    """Where a job reads it: the object that it came from, or the console's copy."""
+    return dataset.source_uri if dataset.is_read_at_source else copy_uri(dataset)
+
+
+def copy_uri(dataset: Dataset) -> str:
     return f"{settings.VERTEX_BUCKET}/datasets/{dataset.pk}.jsonl"
 
 

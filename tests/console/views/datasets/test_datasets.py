@@ -85,12 +85,12 @@ def test_the_sample_is_added_once(signed_in):
 
 def test_the_number_of_queries_of_the_list_does_not_grow(signed_in, owner, django_assert_num_queries):
     factories.job(owner=owner)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         response = signed_in.get(reverse("dataset-list"))
     assert [row["uses"] for row in response.context["rows"]] == [1]
     factories.dataset(owner=owner)
     factories.dataset(owner=owner)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         response = signed_in.get(reverse("dataset-list"))
     assert [row["uses"] for row in response.context["rows"]] == [0, 0, 1]
 

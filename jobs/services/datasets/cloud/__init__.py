@@ -1,0 +1,1 @@
+"""Files of Cloud Storage that become datasets, and which object a training reads."""
