@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import Count, Q, Sum
 
 from jobs.models import DeployedModel, LedgerEntry, LedgerKind, TuningJob
+from jobs.models.remote import FARTHEST
 from jobs.states import DeployedState, Phase, TuningState
 
 from . import estimates, machine_prices
@@ -44,7 +45,9 @@ def _follow_model(model: DeployedModel, now: datetime) -> None:
     with transaction.atomic():
         current = LedgerEntry.objects.select_for_update().still_open().filter(subject_id=model.pk).first()
         terms = _terms_of(model, current)
-        if current and terms and all(getattr(current, name) == terms[name] for name in TERMS):
+        # A period that begins farther ahead comes from a clock that was ahead then: until then nothing would count.
+        is_now = current is not None and current.started_at <= now + FARTHEST
+        if current and is_now and terms and all(getattr(current, name) == terms[name] for name in TERMS):
             return
         if current:
             _end(current, now)

@@ -249,3 +249,14 @@ def test_the_entries_of_many_endpoints_take_one_query(django_assert_num_queries)
     with django_assert_num_queries(1):
         found = ledger.spent_by_group([model.endpoint_id for model in models], hour(1))
     assert {one.usd for one in found.values()} == {PRICE}
+
+
+def test_a_clock_that_was_a_year_ahead_stops_no_count(owner):
+    model = deployed(owner=owner)
+    follow(model, START)
+    change(model, 8760, available_replicas=2)
+    before = spent(model, 1).usd
+    follow(model, hour(1))
+    assert (spent(model, 1).usd, spent(model, 3).usd) == (before, before + 4 * PRICE)
+    follow(model, hour(2))
+    assert LedgerEntry.objects.still_open().get().started_at == hour(1)
