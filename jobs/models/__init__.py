@@ -28,6 +28,7 @@ from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetSha
 from .dataset_work import DatasetImport, DatasetWork, ImportState, RowEdit, WorkKind, WorkState
 from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .fields.notification_words import Kind as NotificationKind
 from .found import FoundKind, FoundResource, InventoryLook
 from .notification import (
     WANTED_AT_FIRST,
@@ -42,7 +43,6 @@ from .notification import (
     WebhookFormat,
     bell_of,
 )
-from .notification_words import Kind as NotificationKind
 from .runs.pause import QueuePause
 from .runs.report import EndpointReport
 from .runs.results import LogSource, ModelForm

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.states import ENDPOINT_TRANSIENT
 
-from . import notification_words as words
 from .deployed_model import DeployedModel
 from .endpoint import Endpoint
+from .fields import notification_words as words
 from .fields.deferred_text import DeferredJSONField
-from .notification_words import Kind
+from .fields.notification_words import Kind
 from .tuning import TuningJob
 
 MAX_COUNTED = 100

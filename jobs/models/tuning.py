@@ -266,8 +266,7 @@ class TuningJob(InContainer, AdvancedSettings, JoinsEndpoint, InSweep, FoundResu
         return last["checkpoint_id"] if last else ""
 
     def is_servable(self, checkpoint: str) -> bool:
-        """By itself, whatever became of the job: an adapter was found in its folder, in the form in which the server
-        that wrote it serves it."""
+        """Whatever became of the job: an adapter was found in its folder, as the server that wrote it serves it."""
         found = (one for one in self.checkpoints if one["checkpoint_id"] == checkpoint)
         return any(one.get("is_servable", False) for one in found)
 

@@ -25,7 +25,7 @@ class Gateway:
 
     @cached_property
     def project(self) -> port.Project:
-        return cast(port.Project, _part("project", "Project"))
+        return cast(port.Project, _part("project", "Project", "cloud.project"))
 
     @cached_property
     def catalogue(self) -> port.Catalogue:
@@ -57,7 +57,7 @@ class Gateway:
 
     @cached_property
     def deployment(self) -> port.Deployment:
-        return cast(port.Deployment, _part("deployment", "Deployment"))
+        return cast(port.Deployment, _part("deployment", "Deployment", "deployments.deployment"))
 
     @cached_property
     def inventory(self) -> port.Inventory:

@@ -16,7 +16,7 @@ from jobs.vertex.moments import possible
 
 from . import clients
 from .catalogue import short_name
-from .deployment import RUNS_ON
+from .deployments.deployment import RUNS_ON
 from .messages import enum_name, raw
 from .translate import translate_errors
 

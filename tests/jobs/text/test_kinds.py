@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from jobs.models.notification_words import Kind
+from jobs.models.fields.notification_words import Kind
 from jobs.text import kinds
 from jobs.text.kinds import Registry, Wording, read
 

@@ -8,7 +8,7 @@ from google.cloud.aiplatform_v1beta1 import types
 from console.presenters.catalogue import deploy_code
 from jobs.models import DeployedModel
 from jobs.services.endpoints.creations import DeployWithEndpoint
-from jobs.vertex.sdk.deployment import _request
+from jobs.vertex.sdk.deployments.deployment import _request
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db

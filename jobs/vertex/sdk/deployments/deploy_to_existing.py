@@ -10,10 +10,11 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
+from jobs.vertex.sdk import clients
+from jobs.vertex.sdk.catalogue import SERVICE, deploy_options, long_name
 from jobs.vertex.values import DeploySpec, DeployToExistingSpec, MachineSpec
 
-from . import clients, serving_options
-from .catalogue import SERVICE, deploy_options, long_name
+from . import serving_options
 
 MODELS = "model_service"
 

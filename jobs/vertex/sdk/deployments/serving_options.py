@@ -5,9 +5,8 @@ from typing import Any
 
 from google.cloud.aiplatform_v1beta1 import types
 
+from jobs.vertex.sdk.messages import enum_name, raw
 from jobs.vertex.values import ServingOptions
-
-from .messages import enum_name, raw
 
 BY_NAME = "compute.googleapis.com/reservation-name"
 

@@ -9,6 +9,10 @@ from google.protobuf.json_format import MessageToDict
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
+from jobs.vertex.sdk import clients
+from jobs.vertex.sdk.catalogue import long_name
+from jobs.vertex.sdk.messages import enum_name, raw, remote_error
+from jobs.vertex.sdk.outside_text import clean
 from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
@@ -19,10 +23,7 @@ from jobs.vertex.values import (
     RemoteOperation,
 )
 
-from . import clients, deploy_to_existing
-from .catalogue import long_name
-from .messages import enum_name, raw, remote_error
-from .outside_text import clean
+from . import deploy_to_existing
 from .serving_options import parse_options
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"

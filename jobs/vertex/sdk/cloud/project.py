@@ -8,10 +8,10 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.vertex.sdk.translate import translate_errors
 from jobs.vertex.skus import SkuPage, read_page
 
-from .cloud.rest import ask
-from .translate import translate_errors
+from .rest import ask
 
 RESOURCES, BILLING = "cloudresourcemanager", "cloudbilling"
 USAGE, QUOTAS = "serviceusage", "cloudquotas"
