@@ -41,6 +41,8 @@ CHANGED_BY_GET = {
     "tuning-take": {"OutputListing"},
     # What Google Cloud lacks is asked for; a worker looks.
     "settings-preflight": {"Preflight"},
+    # The lines of its log are asked for, once a minute; a worker looks.
+    "endpoint-log": {"EndpointReport"},
 }
 
 

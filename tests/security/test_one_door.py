@@ -18,6 +18,8 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 # What asks the policy of Cloud Storage, and for what.
 ASKS = {
     "jobs/services/storage/browsing.py": {"check_can_read", "why_not_read"},
+    "jobs/services/datasets/cloud/imports.py": {"check_can_read", "why_not_read"},
+    "jobs/services/datasets/cloud/source.py": {"why_not_read"},
     "jobs/services/datasets/references.py": {"why_not_read"},
     "jobs/services/endpoints/endpoints.py": {"check_can_read"},
     "jobs/services/endpoints/deployed_models.py": {"check_can_read"},
@@ -27,9 +29,10 @@ ASKS = {
 }
 # Besides these, what uses the gateway's storage takes the address from a row that asked, or makes it itself.
 OF_ROWS = {
+    "jobs/services/datasets/cloud/reading.py",
+    "jobs/services/datasets/cloud/source.py",
     "jobs/services/health/checks.py",
     "jobs/services/preflight/checks.py",
-    "jobs/services/smoke/evidence.py",
     "jobs/services/storage/output_files.py",
     "jobs/services/tuned_models/content.py",
     "jobs/services/tuned_models/deployable.py",

@@ -24,7 +24,7 @@ from jobs.models import Dataset, DatasetImport, ImportState
 from jobs.models.dataset_work import DatasetImportQuerySet
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.services.datasets import datasets, spec
-from jobs.services.storage import policies as storage
+from jobs.services.storage import policies as storage_policies
 from jobs.shortages import shortage_of
 from jobs.text.deferred import gettext as _, join
 from jobs.vertex.errors import VertexError
@@ -57,14 +57,14 @@ def why_not_import(owner: User, uri: str) -> str:
         return str(error)
     if not path or uri.endswith("/"):
         return _("Enter the path of a file, such as gs://my-bucket/data/rows.jsonl.")
-    return storage.why_not_read(owner, uri)
+    return storage_policies.why_not_read(owner, uri)
 
 
 def begin(owner: User, uri: str, *, name: str = "", draft: UUID | None = None, part: str = "") -> DatasetImport:
     """Asked for once more while it is going on, it is the same one. `draft`: the tuning draft that it is for."""
     if reason := why_not_import(owner, uri):
         raise NotAllowedNow(reason)
-    place = storage.check_can_read(owner, uri)
+    place = storage_policies.check_can_read(owner, uri)
     asked: dict[str, Any] = {"name": name[:128], "draft": draft, "part": part}
     with transaction.atomic():
         User.objects.select_for_update().get(pk=owner.pk)
@@ -140,7 +140,7 @@ def _sentence(error: Exception) -> str:
 def _import(row: DatasetImport, choose: Choose) -> None:
     if row.tries > TRIES:
         raise NotAllowedNow(_("This was stopped several times before its end. Try it with fewer rows."))
-    place, limit = storage.check_can_read(row.owner, row.uri), int(settings.DATASET_CLOUD_MAX_BYTES)
+    place, limit = storage_policies.check_can_read(row.owner, row.uri), int(settings.DATASET_CLOUD_MAX_BYTES)
     found = reading.find(place)
     if reason := spec.why_too_large(found.size, limit):
         raise NotAllowedNow(reason)

@@ -7,7 +7,7 @@ import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
 from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
-from tests.jobs.localvertex.servers import PARENT, PROJECT
+from tests.jobs.localvertex.servers import PARENT, PROJECT, wait_for
 
 QUOTA = f"v1/{PROJECT}/locations/global/services/aiplatform.googleapis.com/quotaInfos/AnyGPUsPerProjectPerRegion"
 
@@ -89,7 +89,8 @@ def test_what_any_client_asks_is_counted_with_its_code(server):
     assert httpx.post(f"{server.url}/v1beta1/{endpoint}:predict", json=predict, trust_env=False).status_code == 200
     nobody = f"{server.url}/v1/{PARENT}/endpoints/none:predict"
     assert httpx.post(nobody, json=predict, trust_env=False).status_code == 404
-    assert count_by_code(server, endpoint) == {"2xx": 3, "4xx": 1}
+    # An answer is counted when all of it has been sent.
+    assert wait_for(lambda: count_by_code(server, endpoint) == {"2xx": 3, "4xx": 1}, seconds=20)
 
 
 def test_the_lines_of_tuning_jobs_and_of_model_servers_are_found(server):

@@ -73,4 +73,5 @@ def test_who_has_which_role_without_what_holds_under_a_condition_only(monkeypatc
     with bad_server(answer(200, POLICY)) as server:
         found = storage(monkeypatch, server).members_by_role("gs://my-bucket/out")
     assert found == {"roles/storage.objectUser": [AGENT]}
-    assert server.requests[0].path.startswith("/storage/v1/b/my-bucket/iam?")
+    # Google's client may look at the bucket beside it.
+    assert any(request.path.startswith("/storage/v1/b/my-bucket/iam?") for request in server.requests)
