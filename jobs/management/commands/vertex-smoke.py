@@ -15,6 +15,7 @@ from jobs.services.smoke import assumptions, report
 from jobs.services.smoke.plan import Plan, Stopped
 from jobs.services.smoke.run import Run
 from jobs.services.smoke.taking_down import take_down_all
+from jobs.services.storage import policies
 
 BASE_MODEL = "google/gemma3@gemma-3-1b-it"
 CAP_USD = Decimal(5)
@@ -62,7 +63,7 @@ class Command(BaseCommand):
         began = timezone.now()
         plan = Plan(
             base_model=options["base_model"],
-            output_uri=f"{settings.VERTEX_BUCKET}/vertex-smoke/{began:%Y%m%d-%H%M%S}",
+            output_uri=f"{policies.own_folder(owner)}/vertex-smoke/{began:%Y%m%d-%H%M%S}",
             cap_usd=options["cap_usd"],
             machine_type=options["machine_type"],
             usd_per_hour=options["usd_per_hour"],

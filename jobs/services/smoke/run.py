@@ -22,7 +22,8 @@ from jobs.services.catalogue import publisher_models
 from jobs.services.chat import conversations
 from jobs.services.chat.streaming import answer
 from jobs.services.costs import machine_prices
-from jobs.services.preflight import preflight
+from jobs.services.preflight import preflight, subjects
+from jobs.services.preflight.lines import Subject
 from jobs.services.tuning import jobs
 from jobs.services.tuning.spec import TuningSpec
 from jobs.states import TUNED, EndpointState, MessageState, Phase
@@ -103,6 +104,7 @@ class Run:
             self.tell(f"{name}: {step.outcome or 'interrupted'}")
 
     def _prepare(self) -> None:
+        self._check_project(subjects.of_training(self.plan.base_model, self.plan.output_uri))
         publisher_models.sync(timezone.now())
         model = PublisherModel.objects.filter(name=self.plan.base_model).first()
         if model is None:
@@ -120,12 +122,11 @@ class Run:
             raise Stopped(reason)
         self.tell(f"Training about ${self.budget.training}; {machine} ${self.budget.per_hour} an hour.")
         look_at_project(self.evidence, self.plan.base_model, settings.VERTEX_LOCATION)
-        self._check_project()
+        self._check_project(jobs.subject_of(self.spec))
 
-    def _check_project(self) -> None:
+    def _check_project(self, subject: Subject) -> None:
         if not preflight.applies():
             return
-        subject = jobs.subject_of(self.spec)
         preflight.ask(subject, timezone.now())
         preflight.run(subject.key, timezone.now())
         found = preflight.find(subject, timezone.now())
