@@ -51,7 +51,7 @@ def attach(user: User, found: FoundResource) -> Endpoint:
 def detach(endpoint: Endpoint) -> None:
     """Out of the list of this person; in Vertex AI nothing changes. Asked twice it is once."""
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update(no_key=True).with_model().get(pk=endpoint.pk)
+        row = Endpoint.objects.select_for_update(no_key=True, of=("self",)).with_model().get(pk=endpoint.pk)
         if not row.made_here and row.state == EndpointState.DELETED:
             return
         policies.check_can_detach(row)

@@ -79,8 +79,9 @@ def test_what_was_reserved_today_does_not_count_twice(owner):
 
 
 def test_more_than_was_reserved_counts(owner):
-    reserve(running(owner, available_replicas=3), PRICE * 24)
-    assert list_unreserved(TODAY) == [Unreserved(owner.pk, PRICE * 48)]
+    reserved = (PRICE * 24).quantize(Decimal("0.01"))
+    reserve(running(owner, available_replicas=3), reserved)
+    assert list_unreserved(TODAY) == [Unreserved(owner.pk, PRICE * 72 - reserved)]
 
 
 def test_what_a_job_reserved_for_its_deployment_belongs_to_the_model(owner):
