@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from jobs.vertex.values import ChatRequest
+from tests.jobs.localvertex.servers import wait_for
 
 MINUTE = timedelta(minutes=1)
 
@@ -51,7 +52,8 @@ def test_every_request_is_counted_once(world, served):
     before, errors = count()
     for _ in range(3):
         ask(world, endpoint)
-    assert count() == (before + 3, errors)
+    # An answer is counted when all of it has been sent.
+    assert wait_for(lambda: count() == (before + 3, errors), seconds=20)
     answered = [part for part in world.gateway.monitoring.traffic(endpoint, begin, MINUTE, 4) if part.requests]
     assert all(part.latency_p50 is not None and part.latency_p50 <= part.latency_p95 for part in answered)
 

@@ -79,7 +79,7 @@ def count_by_code(server, endpoint):
 
 
 def test_what_any_client_asks_is_counted_with_its_code(server):
-    endpoint = server.deployed("counted").name
+    endpoint = server.deployed("counted-by-code").name
     url, body = f"{server.url}/v1/{endpoint}/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}
     assert count_by_code(server, endpoint) == {}
     assert httpx.post(url, json=body, trust_env=False).status_code == 200
