@@ -13,7 +13,8 @@ def endpoint_of(world, spec):
 
 
 def ask(world, endpoint):
-    with world.gateway.chat.stream(ChatRequest(endpoint, "", [{"role": "user", "content": "Hi"}], {})) as chunks:
+    address = world.gateway.deployment.get_endpoint(endpoint).dedicated_dns
+    with world.gateway.chat.stream(ChatRequest(endpoint, address, [{"role": "user", "content": "Hi"}], {})) as chunks:
         return list(chunks)
 
 
