@@ -199,7 +199,7 @@ def test_what_a_person_asked_for_is_shown_to_be_on_its_way(visit: Visit, page: P
     waiting: list[Route] = []
     visit.open("/datasets/")
     page.route("**", of_htmx(waiting.append))
-    page.get_by_role("link", name="Rows").click()
+    page.get_by_role("link", name="Rows", exact=True).click()
     expect(page.locator("#datasets")).to_have_attribute("aria-busy", "true")
     bar = "getComputedStyle(document.querySelector('main'), '::before').animationName"
     page.wait_for_function(f"{bar} === 'slide, late'")

@@ -80,7 +80,20 @@ PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.fami
 # Columns of which some rows may not have the same.
 ALONE = {"InventoryLook.location", "TuningJob.output_uri"}
 # Texts within JSON that are moments, numbers or words of ours.
-KEPT = {"at", "created_at", "updated", "state", "cause", "role", "stage", "checked_at", "sent", "dataset", "reading"}
+KEPT = {
+    "at",
+    "begin",
+    "created_at",
+    "updated",
+    "state",
+    "cause",
+    "role",
+    "stage",
+    "checked_at",
+    "sent",
+    "dataset",
+    "reading",
+}
 NOW = timezone.now
 
 
