@@ -31,6 +31,7 @@ from jobs.models import (
     MachinePrice,
     Metric,
     Notification,
+    NotificationChoice,
     OutputListing,
     Preflight,
     PriceSync,
@@ -79,21 +80,12 @@ OURS = {
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
 # Columns of which some rows may not have the same.
 ALONE = {"InventoryLook.location", "TuningJob.output_uri"}
-# Texts within JSON that are moments, numbers or words of ours.
-KEPT = {
-    "at",
-    "begin",
-    "created_at",
-    "updated",
-    "state",
-    "cause",
-    "role",
-    "stage",
-    "checked_at",
-    "sent",
-    "dataset",
-    "reading",
-}
+# Texts within JSON that are numbers or words of ours, and how a moment of ours begins.
+KEPT = {"state", "cause", "role", "stage", "sent", "dataset", "reading"}
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:")
+ALONE_OF_THEIR_KIND = (
+    PublisherModel, CatalogueSync, PriceSync, MachinePrice, InventoryLook, NotificationChoice, QueuePause,
+)  # fmt: skip
 NOW = timezone.now
 
 
@@ -153,7 +145,7 @@ def worked_on(dataset: Any) -> None:
 
 def grow() -> dict[str, Any]:
     """Rows of every kind in the states that show most, by the names that the routes go by."""
-    for model in (PublisherModel, CatalogueSync, PriceSync, MachinePrice):
+    for model in ALONE_OF_THEIR_KIND:
         model.objects.all().delete()
     for name in (factories.BASE_MODEL, "other/family@version"):
         factories.publisher_model(name=name, data=PUBLISHED)
@@ -344,4 +336,4 @@ def grafted(value: Any, text: str) -> Any:
         }
     if isinstance(value, list):
         return [grafted(item, text) for item in value]
-    return text if isinstance(value, str) else value
+    return text if isinstance(value, str) and not MOMENT.match(value) else value

@@ -239,14 +239,15 @@ def test_what_is_planted_everywhere_shows_and_does_nothing(visit: Visit, console
     with listening() as (canary, told):
         grown = seed(console, "plant", LEAKS.replace("CANARY", canary))
         shown: dict[str, Any] = {}
-        bare: list[str] = []
+        bare: dict[str, str] = {}
         for path in PLANTED:
             visit.open(path.format(**grown, job=grown["jobs"][0]))
             settle(page, "main")
             found = [page.evaluate(FOUND), page.evaluate("window.violations ?? []"), asked, told]
             shown |= {path: found} if any(found) else {}
-            bare += [path] if "i id=planted" not in page.locator("html").inner_text() else []
+            text = page.locator("html").inner_text()
+            bare |= {} if "i id=planted" in text else {path: text}
         page.wait_for_timeout(1000)
     assert (shown, told, asked, seed(console, "whole")) == ({}, [], [], True)
-    assert bare == []
+    assert bare == {}
     assert [problem for problem in visit.problems if "404" not in problem] == []
