@@ -20,13 +20,13 @@ LIMIT = 2000
 PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
 
 
-def listed(world, kind, limit=LIMIT):
+def list_found(world, kind, limit=LIMIT):
     since = datetime.now(UTC) - timedelta(days=90)
     return world.gateway.inventory.list_resources(kind, LOCATION, since, limit)
 
 
 def by_name(world, kind):
-    return {found.name: found for found in listed(world, kind).resources}
+    return {found.name: found for found in list_found(world, kind).resources}
 
 
 def test_an_endpoint_is_listed_with_what_is_deployed_on_it(world, served):
@@ -48,7 +48,7 @@ def test_a_tuning_job_is_listed_with_its_state_and_its_model(world, tuned):
 
 
 def test_a_list_is_cut_and_says_so(world, tuned):
-    page = listed(world, TUNING_JOB, 0)
+    page = list_found(world, TUNING_JOB, 0)
     assert (page.resources, page.is_whole) == ((), False)
 
 

@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 MACHINE = "g2-standard-12"
 
 
-def deployed(state, **values):
+def insert_endpoint(state, **values):
     values = {"machine_type": MACHINE, "started_at": NOW, "min_replicas": 2, "max_replicas": 4} | values
     endpoint = factories.endpoint(**values)
     DeployedModel.objects.filter(pk=endpoint.pk).update(state=state)
@@ -32,9 +32,9 @@ def entries():
 
 
 def test_what_runs_goes_on_and_what_ran_has_ended():
-    running = deployed("READY", available_replicas=3)
-    ended = deployed("UNDEPLOYED", ended_at=NOW + 2 * HOUR)
-    never = deployed("FAILED", started_at=None)
+    running = insert_endpoint("READY", available_replicas=3)
+    ended = insert_endpoint("UNDEPLOYED", ended_at=NOW + 2 * HOUR)
+    never = insert_endpoint("FAILED", started_at=None)
     found = entries()
     assert (found[running.pk].replicas, found[running.pk].ended_at, found[running.pk].usd) == (3, None, None)
     assert (found[ended.pk].replicas, found[ended.pk].usd) == (2, 4 * Decimal("1.1507"))
@@ -43,7 +43,7 @@ def test_what_runs_goes_on_and_what_ran_has_ended():
 
 @pytest.mark.parametrize("values", [{"location": "europe-west4"}, {"spot": True}, {"machine_type": ""}])
 def test_what_had_no_price_is_unknown(values):
-    ended = deployed("UNDEPLOYED", ended_at=NOW + HOUR, **values)
+    ended = insert_endpoint("UNDEPLOYED", ended_at=NOW + HOUR, **values)
     found = entries()[ended.pk]
     assert (found.usd, found.usd_per_hour, found.price_source) == (None, None, "")
 
@@ -61,15 +61,15 @@ def test_trainings_are_kept_with_the_tokens_that_were_counted():
 
 
 def test_twice_is_once():
-    deployed("READY")
+    insert_endpoint("READY")
     assert len(entries()) == len(entries()) == LedgerEntry.objects.count() == 1
 
 
 def test_what_ran_on_this_computer_gets_no_entries(settings):
-    local = deployed("READY", machine_type="local-cpu")
+    local = insert_endpoint("READY", machine_type="local-cpu")
     assert local.pk not in entries()
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
-    deployed("READY")
+    insert_endpoint("READY")
     assert entries() == {}
 
 

@@ -164,14 +164,14 @@ def test_what_is_wrong_stands_in_the_training_step(visitor: Client, draft: Any) 
     assert response["HX-Reswap"] == "outerMorph show:top showTarget:#add-train"
 
 
-def found(**values: Any) -> StorageListing:
+def make_listing(**values: Any) -> StorageListing:
     defaults = {"owner": factories.owner(), "asked_at": timezone.now(), "fetched_at": timezone.now()}
     return StorageListing.objects.create(**defaults | values)
 
 
 def test_a_file_is_chosen_in_the_browser(visitor: Client) -> None:
     files = [{"name": name, "size": 9, "updated": None} for name in ("rows.jsonl", "bad#name.jsonl")]
-    found(uri="gs://team-data/set", objects_found=files, folders=["more"])
+    make_listing(uri="gs://team-data/set", objects_found=files, folders=["more"])
     query = {"into": "dataset", "panel": "open", "cloud-uri": "gs://team-data/set/typed.jsonl"}
     text = words(visitor.get(f"/storage/browse/?{urlencode(query)}", headers=HTMX))
     choice = f"/storage/choose/?{urlencode({'into': 'dataset', 'panel': 1, 'uri': URI})}"
@@ -185,8 +185,8 @@ def test_a_file_is_chosen_in_the_browser(visitor: Client) -> None:
 
 
 def test_a_bucket_that_is_typed_is_opened(visitor: Client) -> None:
-    found(folders=["team-data"])
-    found(uri="gs://other", objects_found=[{"name": "a.jsonl", "size": 9, "updated": None}])
+    make_listing(folders=["team-data"])
+    make_listing(uri="gs://other", objects_found=[{"name": "a.jsonl", "size": 9, "updated": None}])
     assert "Open the bucket" in words(visitor.get("/storage/browse/?into=dataset"))
     text = words(visitor.get("/storage/choose/?into=dataset&uri=&name=other"))
     assert "uri=gs%3A%2F%2Fother%2Fa.jsonl" in text

@@ -396,7 +396,7 @@ def test_a_lease_counts_down_and_can_be_extended(visitor):
     assert endpoint.undeploy_at == until + timedelta(hours=3)
 
 
-def told(endpoint, *parts, kind="1h", **values):
+def make_report(endpoint, *parts, kind="1h", **values):
     """Cloud Monitoring's answer: requests, errors and latency of the last parts of the period."""
     period, now = reports.PERIODS[kind], timezone.now().replace(second=0, microsecond=0)
     rest = [(0, 0, None)] * (period.parts - len(parts))
@@ -411,7 +411,7 @@ def told(endpoint, *parts, kind="1h", **values):
 def test_metrics_of_everybody_come_from_cloud_monitoring(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     answer(talk, created_at=timezone.now() - timedelta(minutes=3), timings={"first_token": 0.5, "total": 2.5})
-    told(talk.endpoint, (7, 1, 1.5), (5, 0, 0.25))
+    make_report(talk.endpoint, (7, 1, 1.5), (5, 0, 0.25))
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
     assert re.findall(r'<dd class="num"[^>]*>([^<]+)', text)[:5] == ["12", "1", "2", "0.50 s", "0.50 s"]
     for said in (
@@ -427,7 +427,7 @@ def test_metrics_of_everybody_come_from_cloud_monitoring(visitor):
 
 def test_where_monitoring_has_counted_less_the_own_requests_are_shown(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
-    told(talk.endpoint, (1, 0, 0.5))
+    make_report(talk.endpoint, (1, 0, 0.5))
     for _ in range(3):
         answer(talk, created_at=timezone.now() - timedelta(minutes=3))
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
@@ -438,7 +438,9 @@ def test_where_monitoring_has_counted_less_the_own_requests_are_shown(visitor):
 def test_a_missing_right_is_named_beside_the_own_figures(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     answer(talk)
-    told(talk.endpoint, told_at=None, data=[], error="The role roles/monitoring.viewer is missing. Run: gcloud x")
+    make_report(
+        talk.endpoint, told_at=None, data=[], error="The role roles/monitoring.viewer is missing. Run: gcloud x"
+    )
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
     assert "1 request, 0 failed" in text
     assert "The role roles/monitoring.viewer is missing. Run: gcloud x" in text
@@ -447,7 +449,7 @@ def test_a_missing_right_is_named_beside_the_own_figures(visitor):
 
 def test_the_list_counts_what_others_ask(visitor):
     endpoint = factories.ready_endpoint(last_request_at=timezone.now())
-    told(endpoint, (41, 0, 0.5), (1, 0, 0.5), kind="1d")
+    make_report(endpoint, (41, 0, 0.5), (1, 0, 0.5), kind="1d")
     assert "42" in words(visitor.get("/endpoints/"))
 
 

@@ -24,7 +24,7 @@ def hour(number):
     return START + timedelta(hours=number)
 
 
-def deployed(**values):
+def make_model(**values):
     values = {"state": "READY", "machine_type": MACHINE, "started_at": START, "available_replicas": 1} | values
     return factories.endpoint(**values).model
 
@@ -51,7 +51,7 @@ def test_the_costs_of_a_walked_history(owner):
     MachinePrice.objects.create(
         machine_type=OTHER, region="us-central1", spot=True, usd_per_hour=Decimal("1.5"), read_at=START
     )
-    model = deployed(owner=owner)
+    model = make_model(owner=owner)
     endpoint_id = model.endpoint_id
     follow(model, START)
     change(model, 2, available_replicas=3)
@@ -79,20 +79,20 @@ def test_the_costs_of_a_walked_history(owner):
 
 
 def test_a_period_that_goes_on_counts_up_to_now():
-    model = deployed()
+    model = make_model()
     follow(model, START)
     assert [spent(model, at).usd for at in (0, 1, 2.5)] == [0, PRICE, PRICE * Decimal("2.5")]
 
 
 def test_seeing_the_same_again_is_no_new_period():
-    model = deployed()
+    model = make_model()
     for at in (0, 1, 2):
         follow(model, hour(at))
     assert periods(model) == [(MACHINE, 1, 0, None)]
 
 
 def test_a_later_price_changes_nothing_of_what_was_spent():
-    model = deployed()
+    model = make_model()
     follow(model, START)
     MachinePrice.objects.create(machine_type=MACHINE, region="us-central1", usd_per_hour=Decimal(5), read_at=hour(1))
     change(model, 1)
@@ -104,7 +104,7 @@ def test_a_later_price_changes_nothing_of_what_was_spent():
 
 def test_a_price_that_nobody_tells_any_more_goes_on():
     row = MachinePrice.objects.create(machine_type="x9-1", region="us-central1", usd_per_hour=2, read_at=START)
-    model = deployed(machine_type="x9-1")
+    model = make_model(machine_type="x9-1")
     follow(model, START)
     row.delete()
     change(model, 1, available_replicas=2)
@@ -116,7 +116,7 @@ def test_a_price_that_nobody_tells_any_more_goes_on():
     [{"machine_type": ""}, {"location": "europe-west4"}, {"spot": True}, {"serving_options": {"flex_start_hours": 3}}],
 )
 def test_what_has_no_known_price_is_counted_as_unknown(values):
-    model = deployed(**values)
+    model = make_model(**values)
     follow(model, START)
     change(model, 1, state="UNDEPLOYED")
     assert spent(model, 5) == Spent(Decimal(0), 1)
@@ -134,7 +134,7 @@ def test_what_has_no_known_price_is_counted_as_unknown(values):
     ],
 )
 def test_what_costs_nothing_has_no_entry(values):
-    model = deployed()
+    model = make_model()
     DeployedModel.objects.filter(pk=model.pk).update(**values)
     follow(DeployedModel.objects.get(pk=model.pk), START)
     assert periods(model) == []
@@ -142,26 +142,26 @@ def test_what_costs_nothing_has_no_entry(values):
 
 def test_nothing_on_this_computer_is_in_the_ledger(settings):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
-    follow(deployed(), START)
+    follow(make_model(), START)
     job = factories.job(state="SUCCEEDED", phase="CLOSED", base_model=BIG, data_stats={"totalBillableTokenCount": "9"})
     follow(job, START)
     assert LedgerEntry.objects.count() == 0
 
 
 def test_while_nobody_tells_the_replicas_those_at_least_count():
-    model = deployed(min_replicas=2, max_replicas=4, available_replicas=None)
+    model = make_model(min_replicas=2, max_replicas=4, available_replicas=None)
     follow(model, START)
     assert periods(model) == [(MACHINE, 2, 0, None)]
 
 
 def test_the_first_period_begins_when_the_model_was_ready():
-    model = deployed()
+    model = make_model()
     follow(model, hour(1))
     assert periods(model) == [(MACHINE, 1, 0, None)]
 
 
 def test_of_two_open_periods_the_database_keeps_one():
-    model = deployed()
+    model = make_model()
     follow(model, START)
     entry = LedgerEntry.objects.get()
     entry.pk = None
@@ -171,7 +171,7 @@ def test_of_two_open_periods_the_database_keeps_one():
 
 
 def test_nothing_can_be_deleted():
-    follow(deployed(), START)
+    follow(make_model(), START)
     for delete in (LedgerEntry.objects.get().delete, LedgerEntry.objects.all().delete):
         with pytest.raises(TypeError):
             delete()
@@ -179,7 +179,7 @@ def test_nothing_can_be_deleted():
 
 
 def test_a_period_whose_row_is_gone_ends():
-    gone, stays = deployed(), deployed()
+    gone, stays = make_model(), make_model()
     for model in (gone, stays):
         follow(model, START)
     gone.endpoint.delete()
@@ -189,7 +189,7 @@ def test_a_period_whose_row_is_gone_ends():
 
 
 def test_the_worker_ends_periods_whose_rows_are_gone():
-    model = deployed()
+    model = make_model()
     follow(model, START)
     model.endpoint.delete()
     prune()
@@ -243,7 +243,7 @@ def test_a_tuning_job_of_which_nobody_knows_has_no_entry(values):
 
 
 def test_the_entries_of_many_endpoints_take_one_query(django_assert_num_queries):
-    models = [deployed() for _ in range(3)]
+    models = [make_model() for _ in range(3)]
     for model in models:
         follow(model, START)
     with django_assert_num_queries(1):
@@ -252,7 +252,7 @@ def test_the_entries_of_many_endpoints_take_one_query(django_assert_num_queries)
 
 
 def test_a_clock_that_was_a_year_ahead_stops_no_count(owner):
-    model = deployed(owner=owner)
+    model = make_model(owner=owner)
     follow(model, START)
     change(model, 8760, available_replicas=2)
     before = spent(model, 1).usd

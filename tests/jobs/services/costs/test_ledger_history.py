@@ -30,7 +30,7 @@ def driver(fake_gateway):
     return Driver()
 
 
-def deployed(owner, driver, **values):
+def deploy(owner, driver, **values):
     spec = DeploymentSpec(
         "Base", publisher_model=factories.BASE_MODEL, accepts_licence=True, machine=Machine(MACHINE), **values
     )
@@ -51,7 +51,7 @@ def replica_hours():
 
 
 def test_scaled_up_undeployed_and_deleted(owner, driver):
-    endpoint = deployed(owner, driver)
+    endpoint = deploy(owner, driver)
     assert replica_hours() == [(1, None)]
     look_later(driver, endpoint)
     endpoints.request_replicas(endpoint.model, minimum=3, maximum=3)
@@ -76,7 +76,7 @@ def test_scaled_up_undeployed_and_deleted(owner, driver):
 
 
 def test_what_others_undeploy_costs_nothing_from_then_on(owner, driver, fake_gateway):
-    endpoint = deployed(owner, driver)
+    endpoint = deploy(owner, driver)
     operation = fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.model.deployed_model_id, {})
     fake_gateway.deployment.finish(operation)
     driver.until(endpoint, state="UNDEPLOYED")
@@ -92,7 +92,7 @@ def test_a_deployment_that_is_given_up_costs_nothing(owner, driver):
 
 
 def test_a_spot_machine_without_a_price_is_unknown(owner, driver):
-    endpoint = deployed(owner, driver, spot=True)
+    endpoint = deploy(owner, driver, spot=True)
     entry = LedgerEntry.objects.get()
     assert (entry.spot, entry.usd_per_hour, entry.machine_type) == (True, None, MACHINE)
     assert spent_by_group([endpoint.pk], timezone.now())[endpoint.pk].unknown == 1

@@ -30,7 +30,7 @@ def google(fake_gateway):
     return fake_gateway
 
 
-def asked(gateway):
+def count_asked_pages(gateway):
     return gateway.calls.count("project.list_skus")
 
 
@@ -38,16 +38,16 @@ def test_prices_are_read_and_used(google):
     now = timezone.now()
     sync(now)
     assert [str(price(MACHINE, spot=spot).usd_per_hour) for spot in (False, True)] == ["12.625919", "4.428370"]
-    assert (find_sync().succeeded_at, find_sync().error_message, asked(google)) == (now, "", 3)
+    assert (find_sync().succeeded_at, find_sync().error_message, count_asked_pages(google)) == (now, "", 3)
 
 
 def test_they_are_read_once_a_day(google):
     now = timezone.now()
     for later in (timedelta(0), EVERY - timedelta(seconds=1)):
         sync(now + later)
-    assert asked(google) == 3
+    assert count_asked_pages(google) == 3
     sync(now + EVERY)
-    assert asked(google) == 6
+    assert count_asked_pages(google) == 6
 
 
 def test_a_price_that_changed_takes_the_place_of_the_old_one(google):
@@ -66,7 +66,7 @@ def test_a_failure_is_told_and_tried_again_later(google):
     sync(now)
     assert (find_sync().failed_at, find_sync().error_message) == (now, "The Cloud Billing API is off.")
     sync(now + AGAIN_AFTER_FAILURE - timedelta(seconds=1))
-    assert (asked(google), MachinePrice.objects.count()) == (1, 0)
+    assert (count_asked_pages(google), MachinePrice.objects.count()) == (1, 0)
     sync(now + AGAIN_AFTER_FAILURE)
     assert (find_sync().failed_at, find_sync().error_message, MachinePrice.objects.exists()) == (None, "", True)
 
@@ -83,7 +83,8 @@ def test_what_was_read_before_a_failure_is_kept(google):
 def test_without_the_second_service_the_prices_of_the_first_are_there(google):
     google.project.price_pages[COMPUTE_ENGINE] = []
     google.during(
-        "project.list_skus", lambda: asked(google) == 3 and google.fail("project.list_skus", Unavailable("x"))
+        "project.list_skus",
+        lambda: count_asked_pages(google) == 3 and google.fail("project.list_skus", Unavailable("x")),
     )
     sync(timezone.now())
     assert (price(MACHINE).usd_per_hour, price(MACHINE, spot=True)) == (Decimal("12.625919"), None)
@@ -99,7 +100,7 @@ def test_a_catalogue_without_a_known_line_says_so(fake_gateway):
 def test_pages_without_an_end_are_not_read_for_ever(fake_gateway, caplog):
     fake_gateway.project.price_pages = {VERTEX_AI: [SkuPage((), "0")]}
     sync(timezone.now())
-    assert (asked(fake_gateway), len(caplog.records)) == (MAX_PAGES + 1, 1)
+    assert (count_asked_pages(fake_gateway), len(caplog.records)) == (MAX_PAGES + 1, 1)
 
 
 def test_a_price_that_is_no_more_in_the_catalogue_grows_old_and_goes(google):
@@ -115,7 +116,7 @@ def test_a_price_that_is_no_more_in_the_catalogue_grows_old_and_goes(google):
 def test_the_local_server_is_not_asked_for_prices(google, settings):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
     sync_prices()
-    assert (asked(google), find_sync()) == (0, None)
+    assert (count_asked_pages(google), find_sync()) == (0, None)
 
 
 def test_the_worker_reads_them(google):
@@ -127,7 +128,7 @@ def test_a_clock_that_was_a_year_ahead_is_not_waited_for(google):
     now = timezone.now()
     sync(now + timedelta(days=365))
     sync(now)
-    assert (asked(google), find_sync().succeeded_at) == (6, now)
+    assert (count_asked_pages(google), find_sync().succeeded_at) == (6, now)
 
 
 def test_a_machine_that_no_column_could_pay_for_has_no_price(google):

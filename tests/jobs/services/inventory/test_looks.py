@@ -34,7 +34,7 @@ def endpoint(key="by-hand", *, name="By hand", machines=L4, parent=PARENT, **val
     return Found(f"{parent}/endpoints/{key}", name, {}, **chosen)
 
 
-def shown(**wanted):
+def list_keys(**wanted):
     return list(FoundResource.objects.filter(**wanted).values_list("key", flat=True))
 
 
@@ -87,7 +87,11 @@ def test_what_this_console_made_is_left_out(fake_gateway):
     for key in ("7", "8"):
         fake_gateway.inventory.add(TUNING_JOB, Found(f"{PARENT}/tuningJobs/{key}", key, {}, NOW, "RUNNING"))
     looks.look(LOCATION, NOW)
-    assert (shown(kind=ENDPOINT), shown(kind=MODEL), shown(kind=TUNING_JOB)) == (["by-hand"], ["by-hand"], ["8"])
+    assert (list_keys(kind=ENDPOINT), list_keys(kind=MODEL), list_keys(kind=TUNING_JOB)) == (
+        ["by-hand"],
+        ["by-hand"],
+        ["8"],
+    )
 
 
 def test_what_is_gone_leaves_and_what_stays_keeps_its_id(fake_gateway):
@@ -112,14 +116,14 @@ def test_a_region_that_fails_says_why_keeps_what_it_had_and_stops_no_other(fake_
         looks.look(region, LATER)
     told = InventoryLook.objects.filter(kind=ENDPOINT).values_list("location", "problem", "looked_at", "succeeded_at")
     assert list(told) == [(LOCATION, "Not allowed here.", LATER, NOW), ("us-west1", "", LATER, LATER)]
-    assert sorted(shown()) == ["a", "b"]
+    assert sorted(list_keys()) == ["a", "b"]
 
 
 def test_one_kind_that_fails_stops_no_other(fake_gateway):
     fake_gateway.inventory.add(CUSTOM_JOB, Found(f"{PARENT}/customJobs/2", "C", {}, NOW, "RUNNING"))
     fake_gateway.fail("inventory.list_resources", Unavailable("Away."), times=1)
     looks.look(LOCATION, NOW)
-    assert (list(InventoryLook.objects.exclude(problem="").values_list("kind", flat=True)), shown()) == (
+    assert (list(InventoryLook.objects.exclude(problem="").values_list("kind", flat=True)), list_keys()) == (
         ["endpoint"],
         ["2"],
     )
@@ -140,12 +144,12 @@ def test_a_clock_that_was_ahead_is_not_waited_for(fake_gateway):
 def test_more_than_is_read_is_said_and_what_was_seen_lately_stays(fake_gateway):
     fake_gateway.inventory.add(ENDPOINT, *[endpoint(f"e{number}") for number in range(5)])
     looks.look(LOCATION, NOW, 3)
-    assert (InventoryLook.objects.get(kind=ENDPOINT).is_whole, sorted(shown())) == (False, ["e0", "e1", "e2"])
+    assert (InventoryLook.objects.get(kind=ENDPOINT).is_whole, sorted(list_keys())) == (False, ["e0", "e1", "e2"])
     fake_gateway.inventory.added[ENDPOINT].reverse()
     looks.look(LOCATION, LATER, 3)
-    assert sorted(shown()) == ["e0", "e1", "e2", "e3", "e4"]
+    assert sorted(list_keys()) == ["e0", "e1", "e2", "e3", "e4"]
     looks.look(LOCATION, LATER + timedelta(days=2), 3)
-    assert sorted(shown()) == ["e2", "e3", "e4"]
+    assert sorted(list_keys()) == ["e2", "e3", "e4"]
 
 
 def test_texts_and_numbers_from_outside_are_bounded(fake_gateway):
@@ -181,7 +185,7 @@ def test_regions_where_nobody_looks_any_more_are_forgotten(fake_gateway):
     for region in (LOCATION, "us-west1"):
         looks.look(region, NOW)
     looks.forget([LOCATION])
-    assert (shown(), InventoryLook.objects.filter(location="us-west1").count()) == (["a"], 0)
+    assert (list_keys(), InventoryLook.objects.filter(location="us-west1").count()) == (["a"], 0)
 
 
 @pytest.mark.parametrize(("count", "usd"), [(-5, 0), (2**62, Decimal("999999.9999"))])

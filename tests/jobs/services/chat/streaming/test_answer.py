@@ -21,47 +21,47 @@ ASLEEP = Unavailable("The model was asleep and is starting.", COLD)
 
 
 @pytest.fixture
-def asked(fake_gateway):
+def question(fake_gateway):
     endpoint = factories.ready_endpoint(min_replicas=0, serving_options={"idle_minutes": 5})
     serve(fake_gateway, endpoint)
     return conversations.ask(factories.conversation(endpoint=endpoint), key=uuid4(), text="Ahoy")
 
 
-def test_the_question_is_asked_again_until_the_model_is_there(asked, fake_gateway):
+def test_the_question_is_asked_again_until_the_model_is_there(question, fake_gateway):
     fake_gateway.chat.script = [[ASLEEP], [ASLEEP], ["Arr."]]
-    answer(asked.pk, patience=QUICK)
-    asked.refresh_from_db()
-    assert (asked.state, asked.content, asked.error_code) == ("COMPLETE", "Arr.", "")
+    answer(question.pk, patience=QUICK)
+    question.refresh_from_db()
+    assert (question.state, question.content, question.error_code) == ("COMPLETE", "Arr.", "")
     assert len({str(request.messages) for request in fake_gateway.chat.requests}) == 1
     assert len(fake_gateway.chat.requests) == 3
 
 
-def test_one_that_never_comes_is_given_up(asked, fake_gateway):
+def test_one_that_never_comes_is_given_up(question, fake_gateway):
     fake_gateway.chat.script = [[ASLEEP]] * 50
-    answer(asked.pk, patience=QUICK)
-    asked.refresh_from_db()
-    assert (asked.state, asked.error_code) == ("FAILED", COLD)
+    answer(question.pk, patience=QUICK)
+    question.refresh_from_db()
+    assert (question.state, question.error_code) == ("FAILED", COLD)
     assert len(fake_gateway.chat.requests) == len(list(pauses(QUICK))) + 1
 
 
-def test_other_troubles_and_half_an_answer_are_not_asked_again(asked, fake_gateway):
+def test_other_troubles_and_half_an_answer_are_not_asked_again(question, fake_gateway):
     fake_gateway.chat.script = [["Half ", ASLEEP]]
-    answer(asked.pk, patience=QUICK)
-    asked.refresh_from_db()
-    assert (asked.state, asked.content, len(fake_gateway.chat.requests)) == ("INTERRUPTED", "Half ", 1)
+    answer(question.pk, patience=QUICK)
+    question.refresh_from_db()
+    assert (question.state, question.content, len(fake_gateway.chat.requests)) == ("INTERRUPTED", "Half ", 1)
 
 
-def test_waiting_for_it_can_be_stopped(asked, fake_gateway):
+def test_waiting_for_it_can_be_stopped(question, fake_gateway):
     fake_gateway.chat.script = [[ASLEEP]] * 50
-    thread = threading.Thread(target=run, args=(asked.pk,))
+    thread = threading.Thread(target=run, args=(question.pk,))
     thread.start()
     while not fake_gateway.chat.requests:
         assert thread.is_alive()
         time.sleep(0.01)
-    conversations.request_stop(asked)
+    conversations.request_stop(question)
     thread.join(10)
-    asked.refresh_from_db()
-    assert (thread.is_alive(), asked.state, len(fake_gateway.chat.requests)) == (False, "STOPPED", 1)
+    question.refresh_from_db()
+    assert (thread.is_alive(), question.state, len(fake_gateway.chat.requests)) == (False, "STOPPED", 1)
 
 
 def run(pk):

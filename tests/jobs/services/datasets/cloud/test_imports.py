@@ -37,7 +37,7 @@ def read(owner: User, uri: str = URI, **values: Any) -> DatasetImport:
     return row
 
 
-def made(row: DatasetImport) -> Dataset:
+def get_dataset(row: DatasetImport) -> Dataset:
     assert (row.state, row.error) == (ImportState.READY, "")
     assert row.dataset is not None
     return row.dataset
@@ -46,7 +46,7 @@ def made(row: DatasetImport) -> Dataset:
 def test_an_object_is_checked_as_an_upload_is(owner: User, fake_gateway: FakeGateway) -> None:
     content = ROW * 3 + BAD
     fake_gateway.storage.objects[URI] = content
-    dataset = made(read(owner))
+    dataset = get_dataset(read(owner))
     upload = datasets.create(owner, file=io.BytesIO(content), file_name="rows.jsonl", name="Other")
     same = (
         "valid_rows", "invalid_rows", "problems", "preview", "stats", "sha256", "byte_size", "format", "rows_over",
@@ -61,17 +61,17 @@ def test_blank_lines_are_dropped_from_the_copy_which_is_then_what_jobs_read(
     owner: User, fake_gateway: FakeGateway
 ) -> None:
     fake_gateway.storage.objects[URI] = ROW + b"\n" + ROW
-    dataset = made(read(owner))
+    dataset = get_dataset(read(owner))
     assert (dataset.valid_rows, dataset.source_uri, dataset.is_read_at_source) == (2, URI, False)
     assert path_of(dataset).read_bytes() == ROW * 2
 
 
 def test_the_same_object_is_read_once(owner: User, fake_gateway: FakeGateway) -> None:
     fake_gateway.storage.objects[URI] = ROW
-    first = made(read(owner))
-    assert made(read(owner)) == first
+    first = get_dataset(read(owner))
+    assert get_dataset(read(owner)) == first
     fake_gateway.storage.objects[URI] = ROW * 2
-    second = made(read(owner))
+    second = get_dataset(read(owner))
     assert (second.family, second.version, second.valid_rows) == (first.family, 2, 2)
 
 
@@ -120,7 +120,7 @@ def test_who_lacks_a_right_is_told_the_command(owner: User, fake_gateway: FakeGa
     fake_gateway.fail("storage.find_object", refuse("PERMISSION_DENIED"))
     row = read(owner)
     assert (row.state, row.error) == (ImportState.FAILED, str(refuse("")))
-    assert made(again(row)).valid_rows == 1
+    assert get_dataset(again(row)).valid_rows == 1
 
 
 def again(row: DatasetImport) -> DatasetImport:
@@ -137,13 +137,13 @@ def test_an_object_that_is_replaced_on_the_way(owner: User, fake_gateway: FakeGa
     row = read(owner)
     sentence = f"{URI} was replaced or deleted while it was read. Try again once nobody writes to it."
     assert (row.state, row.error) == (ImportState.FAILED, sentence)
-    assert made(again(row)).valid_rows == 1
+    assert get_dataset(again(row)).valid_rows == 1
 
 
 def test_a_broken_connection_is_tried_again_and_no_more_than_that(owner: User, fake_gateway: FakeGateway) -> None:
     fake_gateway.storage.objects[URI] = ROW
     fake_gateway.fail("storage.read_range", Unavailable("Cloud Storage does not answer."), times=2)
-    assert made(read(owner)).valid_rows == 1
+    assert get_dataset(read(owner)).valid_rows == 1
     other = "gs://team-data/other.jsonl"
     fake_gateway.storage.objects[other] = ROW
     fake_gateway.fail("storage.read_range", Unavailable("Cloud Storage does not answer."), times=3)
@@ -164,7 +164,7 @@ def test_what_is_cancelled_leaves_nothing(owner: User, fake_gateway: FakeGateway
     assert (row.state, row.dataset, list(Dataset.objects.all())) == (ImportState.CANCELLED, None, [])
     assert not imports.cancel(row)
     fake_gateway.hooks.clear()
-    assert made(again(row)).valid_rows == 1
+    assert get_dataset(again(row)).valid_rows == 1
 
 
 def test_a_second_worker_takes_over_and_the_first_keeps_nothing(owner: User, fake_gateway: FakeGateway) -> None:
@@ -173,7 +173,7 @@ def test_a_second_worker_takes_over_and_the_first_keeps_nothing(owner: User, fak
     fake_gateway.during("storage.read_range", lambda: imports.advance(row.pk, later, nothing))
     imports.advance(row.pk, timezone.now(), nothing)
     row.refresh_from_db()
-    assert (made(row), row.tries) == (Dataset.objects.get(), 2)
+    assert (get_dataset(row), row.tries) == (Dataset.objects.get(), 2)
 
 
 def test_what_kills_its_worker_ends(owner: User, fake_gateway: FakeGateway) -> None:

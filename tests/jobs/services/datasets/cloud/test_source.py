@@ -25,7 +25,7 @@ ROWS = b'{"prompt": "Hello?", "completion": "Ahoy!"}\n' * 8
 THE_SOURCE = f"{URI}, the source of the dataset rows, "
 
 
-def imported(owner: User, fake_gateway: FakeGateway) -> Dataset:
+def import_file(owner: User, fake_gateway: FakeGateway) -> Dataset:
     fake_gateway.storage.objects[URI] = ROWS
     row = imports.begin(owner, URI)
     imports.advance(row.pk, timezone.now(), lambda row: None)
@@ -37,14 +37,14 @@ def begin(owner: User, dataset: Dataset) -> TuningJob:
     return jobs.create(owner, key=uuid4(), spec=spec)
 
 
-def sent(fake_gateway: FakeGateway) -> list[str]:
+def list_training_addresses(fake_gateway: FakeGateway) -> list[str]:
     return [spec.training_dataset_uri for spec in fake_gateway.tuning.specs.values()]
 
 
 def test_an_object_that_is_as_it_was_is_read_where_it_lies(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset = imported(owner, fake_gateway)
+    dataset = import_file(owner, fake_gateway)
     Driver().until(begin(owner, dataset), phase="BOUND")
-    assert sent(fake_gateway) == [URI]
+    assert list_training_addresses(fake_gateway) == [URI]
     assert "storage.upload" not in fake_gateway.calls
 
 
@@ -63,10 +63,10 @@ def forbid(fake_gateway: FakeGateway) -> None:
 def test_else_the_copy_is_sent_and_the_job_says_why(
     owner: User, fake_gateway: FakeGateway, change: Callable[[Any], object], sentence: str
 ) -> None:
-    dataset = imported(owner, fake_gateway)
+    dataset = import_file(owner, fake_gateway)
     change(fake_gateway)
     job = Driver().until(begin(owner, dataset), phase="BOUND")
-    assert sent(fake_gateway) == [copy_uri(dataset)]
+    assert list_training_addresses(fake_gateway) == [copy_uri(dataset)]
     assert fake_gateway.storage.objects[copy_uri(dataset)] == ROWS == path_of(dataset).read_bytes()
     assert sentence in [str(event.message) for event in job.events.all()]
 
@@ -74,16 +74,16 @@ def test_else_the_copy_is_sent_and_the_job_says_why(
 def test_who_may_not_read_it_any_more_trains_on_the_copy(fake_gateway: FakeGateway) -> None:
     mate = factories.team_mate()
     folder = SharedFolder.objects.create(uri="gs://team-data/set", user=mate)
-    dataset = imported(mate, fake_gateway)
+    dataset = import_file(mate, fake_gateway)
     folder.delete()
     output = f"gs://garden-local/tuning/users/{mate.pk}/out"
     job = jobs.create(mate, key=uuid4(), spec=factories.tuning_spec(dataset=dataset, output_uri=output))
     Driver().until(job, phase="BOUND")
-    assert sent(fake_gateway) == [copy_uri(dataset)]
+    assert list_training_addresses(fake_gateway) == [copy_uri(dataset)]
 
 
 def test_a_store_that_does_not_answer_is_asked_again(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset = imported(owner, fake_gateway)
+    dataset = import_file(owner, fake_gateway)
     fake_gateway.fail("storage.find_object", Unavailable("Cloud Storage does not answer."))
     Driver().until(begin(owner, dataset), phase="BOUND")
-    assert sent(fake_gateway) == [URI]
+    assert list_training_addresses(fake_gateway) == [URI]

@@ -19,7 +19,7 @@ def endpoint():
     return factories.ready_endpoint()
 
 
-def asked(gateway, endpoint, *ages, failed=False):
+def add_requests(gateway, endpoint, *ages, failed=False):
     """So many minutes ago, by any program."""
     moments = [(NOW - timedelta(minutes=age), failed, 0.5) for age in ages]
     gateway.monitoring.requests.setdefault(endpoint.resource_name, []).extend(moments)
@@ -61,8 +61,8 @@ def test_what_vertex_ai_does_not_have_yet_is_not_asked_for():
 
 
 def test_all_requests_by_part(endpoint, fake_gateway):
-    asked(fake_gateway, endpoint, 2, 3, 58)
-    asked(fake_gateway, endpoint, 4, failed=True)
+    add_requests(fake_gateway, endpoint, 2, 3, 58)
+    add_requests(fake_gateway, endpoint, 4, failed=True)
     parts = reports.traffic_of(read(endpoint), NOW)
     assert (len(parts), parts[0].begin, parts[-1].begin) == (12, NOW - timedelta(hours=1), NOW - timedelta(minutes=5))
     assert [(part.requests, part.errors) for part in parts] == [(1, 0), *[(0, 0)] * 10, (3, 1)]
@@ -75,7 +75,7 @@ def test_all_requests_by_part(endpoint, fake_gateway):
 
 
 def test_hours_of_a_day_for_many_at_once(endpoint, fake_gateway, django_assert_num_queries):
-    asked(fake_gateway, endpoint, 30, 90)
+    add_requests(fake_gateway, endpoint, 30, 90)
     read(endpoint, "1d")
     both = [endpoint, factories.ready_endpoint()]
     with django_assert_num_queries(1):
@@ -85,7 +85,7 @@ def test_hours_of_a_day_for_many_at_once(endpoint, fake_gateway, django_assert_n
 
 
 def test_a_refusal_says_what_to_grant_and_old_figures_end(endpoint, fake_gateway):
-    asked(fake_gateway, endpoint, 2)
+    add_requests(fake_gateway, endpoint, 2)
     assert read(endpoint).error == ""
     fake_gateway.fail("monitoring.traffic", NotAuthorised(LACKING, "PERMISSION_DENIED"), times=9)
     row = read(endpoint, now=NOW + timedelta(minutes=5))
@@ -107,12 +107,12 @@ def test_the_log_of_an_endpoint(endpoint, fake_gateway):
 
 
 def test_what_others_ask_is_use(endpoint, fake_gateway):
-    asked(fake_gateway, endpoint, 40, 12)
+    add_requests(fake_gateway, endpoint, 40, 12)
     read(endpoint)
     endpoint.refresh_from_db()
     assert endpoint.last_request_at == NOW - timedelta(minutes=10)
     later = factories.ready_endpoint(last_request_at=NOW - timedelta(minutes=1))
-    asked(fake_gateway, later, 12)
+    add_requests(fake_gateway, later, 12)
     read(later)
     later.refresh_from_db()
     assert later.last_request_at == NOW - timedelta(minutes=1)
@@ -123,7 +123,7 @@ def test_what_others_ask_moves_the_end_of_an_idle_lease_forward_only(fake_gatewa
     idle = factories.ready_endpoint(lease_kind="IDLE", lease_hours=2, undeploy_at=soon)
     fixed = factories.ready_endpoint(lease_kind="FIXED", lease_hours=2, undeploy_at=soon)
     for one in (idle, fixed):
-        asked(fake_gateway, one, 1)
+        add_requests(fake_gateway, one, 1)
         read(one)
         one.refresh_from_db()
     assert (idle.undeploy_at, fixed.undeploy_at) == (NOW + timedelta(hours=2), soon)

@@ -32,7 +32,7 @@ def base(**values):
     return DeploymentSpec(**defaults | values)
 
 
-def tuned(owner, fake_gateway, **values):
+def make_tuned_job(owner, fake_gateway, **values):
     job = factories.job(owner=owner, state="SUCCEEDED", phase="CLOSED", next_check_at=None, **values)
     fake_gateway.storage.put_model(endpoints.artifact_uri(job))
     return job
@@ -64,7 +64,9 @@ def test_global_serves_nothing(owner):
 
 
 def test_a_tuned_model_is_deployed_where_it_was_tuned(owner, driver, fake_gateway):
-    job = tuned(owner, fake_gateway, location="global", tuned_model="projects/7/locations/europe-west4/models/8@1")
+    job = make_tuned_job(
+        owner, fake_gateway, location="global", tuned_model="projects/7/locations/europe-west4/models/8@1"
+    )
     endpoint = driver.until(
         endpoints.deploy_model(owner, key=uuid4(), spec=DeploymentSpec("Bot", job=job, machine=L4)), state="READY"
     )
@@ -75,7 +77,7 @@ def test_a_tuned_model_is_deployed_where_it_was_tuned(owner, driver, fake_gatewa
 
 def test_nor_beside_models_of_another_region(owner, fake_gateway):
     endpoint = factories.ready_endpoint(owner=owner)
-    job = tuned(owner, fake_gateway, location="us-west1")
+    job = make_tuned_job(owner, fake_gateway, location="us-west1")
     spec = DeployedModelSpec("Bot", 10, job=job)
     with pytest.raises(errors.NotAllowedNow, match="was tuned in us-west1"):
         deployed_models.add(endpoint, key=uuid4(), spec=spec)
@@ -83,14 +85,14 @@ def test_nor_beside_models_of_another_region(owner, fake_gateway):
 
 def test_a_local_run_has_one_region(owner, fake_gateway, settings):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
-    job = tuned(owner, fake_gateway, location="us-west1")
+    job = make_tuned_job(owner, fake_gateway, location="us-west1")
     assert DeploymentSpec("Bot", job=job).region == "us-central1"
     made = endpoints.deploy_model(owner, key=uuid4(), spec=DeploymentSpec("Bot", job=job))
     assert made.location == "us-central1"
 
 
 def test_automatically_where_it_was_tuned(owner, fake_gateway):
-    job = tuned(owner, fake_gateway, location="us-west1", endpoint_options={"idle_minutes": 30})
+    job = make_tuned_job(owner, fake_gateway, location="us-west1", endpoint_options={"idle_minutes": 30})
     endpoint = endpoints.deploy_for_job(job)
     assert (endpoint.location, endpoint.model.min_replicas, endpoint.model.serving_options) == (
         "us-west1", 0, {"idle_minutes": 30},

@@ -28,7 +28,7 @@ def driver(fake_gateway):
     return Driver()
 
 
-def started(owner, **values):
+def create_job(owner, **values):
     return jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(owner=owner, **GOOD | values))
 
 
@@ -39,7 +39,7 @@ def sent_of(gateway):
 
 def test_one_container_on_one_machine(owner, driver, fake_gateway, settings):
     settings.VERTEX_TRAINER_ACCOUNT = "trainer@p.iam.gserviceaccount.com"
-    job = driver.until(started(owner, seed=7, lr_scheduler_type="constant", learning_rate=2e-5), phase="BOUND")
+    job = driver.until(create_job(owner, seed=7, lr_scheduler_type="constant", learning_rate=2e-5), phase="BOUND")
     spec = sent_of(fake_gateway)
     assert (spec.image, spec.machine.machine_type, spec.machine.accelerator_type, spec.machine.accelerator_count) == (
         IMAGE, "g2-standard-8", "NVIDIA_L4", 1,
@@ -81,27 +81,27 @@ def test_one_container_on_one_machine(owner, driver, fake_gateway, settings):
 )  # fmt: skip
 def test_where_the_weights_are(owner, settings, weights, secret, source, environment):
     settings.VERTEX_TRAINER_WEIGHTS, settings.VERTEX_TRAINER_SECRET = weights, secret
-    arguments = request.list_arguments(started(owner))
+    arguments = request.list_arguments(create_job(owner))
     assert f"--pretrained_model_name_or_path={source}" in arguments
     assert request.environment() == environment
 
 
 def test_nothing_is_created_twice(owner, driver, fake_gateway):
     fake_gateway.drop_after("custom_jobs.create")
-    job = driver.until(started(owner), phase="BOUND")
+    job = driver.until(create_job(owner), phase="BOUND")
     assert [event.message for event in job.events.all()][-1] == "Found in Vertex AI from an earlier request."
     assert len(fake_gateway.creates("custom-job")) == 1
 
 
 def test_a_crash_after_the_request_finds_it_again(owner, driver, fake_gateway):
     fake_gateway.crash("custom_jobs.create")
-    driver.until(started(owner), phase="BOUND")
+    driver.until(create_job(owner), phase="BOUND")
     assert len(fake_gateway.creates("custom-job")) == 1
 
 
 def test_a_job_is_trained_and_deployed(owner, driver, fake_gateway):
     fake_gateway.automatic = True
-    job = driver.rest(started(owner, auto_deploy=True))
+    job = driver.rest(create_job(owner, auto_deploy=True))
     assert (job.state, job.step, job.total_steps, len(job.checkpoints)) == ("SUCCEEDED", 6, 6, 2)
     assert (round(job.train_loss, 4), job.log_text, job.metrics.count()) == (round(4 / 6, 4), "training started\n", 6)
     endpoint = Endpoint.objects.get()
@@ -109,7 +109,7 @@ def test_a_job_is_trained_and_deployed(owner, driver, fake_gateway):
 
 
 def test_a_job_is_cancelled(owner, driver, fake_gateway):
-    job = driver.until(started(owner), phase="BOUND")
+    job = driver.until(create_job(owner), phase="BOUND")
     jobs.request_cancel(job)
     assert driver.rest(job).state == "CANCELLED"
     assert "custom_jobs.cancel" in fake_gateway.calls
@@ -117,7 +117,7 @@ def test_a_job_is_cancelled(owner, driver, fake_gateway):
 
 def test_quota_makes_it_wait_and_send_again(owner, driver, fake_gateway):
     fake_gateway.over_quota("custom_jobs.create")
-    job = driver.step(started(owner))
+    job = driver.step(create_job(owner))
     job = driver.until(job, phase="RETRY_OK")
     assert job.notice.startswith("Waiting for quota.")
     driver.until(job, phase="BOUND")
@@ -125,7 +125,7 @@ def test_quota_makes_it_wait_and_send_again(owner, driver, fake_gateway):
 
 
 def test_an_adapter_is_continued_in_another_container(owner, driver, fake_gateway):
-    job = driver.until(started(owner), phase="BOUND")
+    job = driver.until(create_job(owner), phase="BOUND")
     fake_gateway.custom_jobs.start(job.resource_name)
     driver.until(job, state="RUNNING")
     fake_gateway.custom_jobs.succeed(job.resource_name)
@@ -134,14 +134,14 @@ def test_an_adapter_is_continued_in_another_container(owner, driver, fake_gatewa
     assert (job.state, [one["step"] for one in job.checkpoints]) == ("FAILED", [3, 6])
     assert policies.why_not_resume(job) == ""
     start = continuation.start_of(job)
-    second = started(owner, custom_base_model=start.uri)
+    second = create_job(owner, custom_base_model=start.uri)
     assert f"--custom_base_model={job.output_uri}/postprocess/node-0/checkpoints/checkpoint-6" in (
         request.list_arguments(second)
     )
 
 
 def test_the_last_words_of_the_log_say_why_it_failed(owner, driver, fake_gateway):
-    job = driver.until(started(owner), phase="BOUND")
+    job = driver.until(create_job(owner), phase="BOUND")
     name = job.resource_name
     fake_gateway.custom_jobs.start(name)
     log = "2026-11-30 06:00:00 Failed: The training diverged: its loss is not a number at step 3.\n"

@@ -5,8 +5,8 @@ from tests.support.misbehaving_server import answer, bad_server
 
 
 @pytest.fixture
-def asked(settings):
-    """Answers with what it is told, and keeps what was asked."""
+def api(settings):
+    """Answers with what it is told, and keeps what was api."""
     settings.VERTEX_PROJECT = "garden"
     with bad_server(answer(200, {})) as server:
         settings.VERTEX_API_ENDPOINT = server.address

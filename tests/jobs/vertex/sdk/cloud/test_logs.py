@@ -29,14 +29,14 @@ NEWEST_FIRST = [
 ]  # fmt: skip
 
 
-def test_the_log_of_a_job(asked):
-    asked.behave = answer(200, {"entries": NEWEST_FIRST})
+def test_the_log_of_a_job(api):
+    api.behave = answer(200, {"entries": NEWEST_FIRST})
     assert [line.text for line in Gateway().logs.of_job(JOB, SINCE, 1000)] == [
         '2026-11-30 05:01:30 {"step": 1}',
         "2026-11-30 05:02:00 INFO step 2\\nloss 1.5",
         "2026-11-30 05:03:00 ERROR Out of memory",
     ]
-    (request,) = asked.requests
+    (request,) = api.requests
     assert (request.method, request.path) == ("POST", "/v2/entries:list")
     assert request.json() == {
         "resourceNames": ["projects/garden"],
@@ -46,9 +46,9 @@ def test_the_log_of_a_job(asked):
     }
 
 
-def test_the_log_of_an_endpoint(asked):
+def test_the_log_of_an_endpoint(api):
     assert Gateway().logs.of_endpoint(ENDPOINT, SINCE, 200) == []
-    assert asked.requests[0].json()["filter"] == (
+    assert api.requests[0].json()["filter"] == (
         'resource.type="aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id="garden-1"'
         ' AND resource.labels.location="europe-west4" AND timestamp>="2026-11-30T05:00:00Z"'
     )
@@ -57,13 +57,13 @@ def test_the_log_of_an_endpoint(asked):
 @pytest.mark.parametrize(
     "entries", [None, "text", [None, 7], [{"timestamp": 5, "textPayload": {}}], [{"jsonPayload": []}]]
 )
-def test_nonsense_is_no_line(asked, entries):
-    asked.behave = answer(200, {"entries": entries})
+def test_nonsense_is_no_line(api, entries):
+    api.behave = answer(200, {"entries": entries})
     assert Gateway().logs.of_job(JOB, SINCE, 10) == []
 
 
-def test_lines_from_outside_are_bounded_and_say_what_they_hold(asked):
-    asked.behave = answer(
+def test_lines_from_outside_are_bounded_and_say_what_they_hold(api):
+    api.behave = answer(
         200, {"entries": [entry("2026-11-30T05:01:00Z", textPayload="\x1b[31m\u202e" + "x" * 10_000)] * 3}
     )
     lines = Gateway().logs.of_job(JOB, SINCE, 2)

@@ -24,15 +24,15 @@ def series(metric, *points, labels=None):
     return {**kind, "resource": resource, "metricKind": "DELTA", "valueType": "INT64", "points": list(points)}
 
 
-def queries(asked):
-    return [dict(parse_qsl(urlsplit(one.path).query)) for one in asked.requests]
+def queries(api):
+    return [dict(parse_qsl(urlsplit(one.path).query)) for one in api.requests]
 
 
-def replying(asked, **by_metric):
+def replying(api, **by_metric):
     """One reply for each metric; two percentiles of the same."""
 
     def behave(connection):
-        wanted = queries(asked)[-1]
+        wanted = queries(api)[-1]
         name = wanted["filter"].partition("prediction/online/")[2].partition('"')[0]
         if name == "prediction_latencies":
             name += wanted["aggregation.crossSeriesReducer"][-2:]
@@ -45,9 +45,9 @@ def traffic(parts=2):
     return Gateway().monitoring.traffic(ENDPOINT, BEGIN, HOUR, parts)
 
 
-def test_requests_of_everybody_by_part(asked):
-    asked.behave = replying(
-        asked,
+def test_requests_of_everybody_by_part(api):
+    api.behave = replying(
+        api,
         response_count=[
             series(
                 "response_count", point(5, int64Value="7"), point(4, int64Value="3"), labels={"response_code": "2xx"}
@@ -62,9 +62,9 @@ def test_requests_of_everybody_by_part(asked):
     assert traffic() == [Traffic(BEGIN, 3, 0), Traffic(BEGIN + HOUR, 10, 3, 1.5, 4.0, 2)]
 
 
-def test_what_is_asked_is_bounded_and_of_one_endpoint(asked):
+def test_what_is_asked_is_bounded_and_of_one_endpoint(api):
     traffic(24)
-    first = queries(asked)[0]
+    first = queries(api)[0]
     assert first == {
         "filter": 'metric.type="aiplatform.googleapis.com/prediction/online/response_count"'
         ' AND resource.type="aiplatform.googleapis.com/Endpoint"'
@@ -77,13 +77,13 @@ def test_what_is_asked_is_bounded_and_of_one_endpoint(asked):
         "aggregation.groupByFields": "metric.labels.response_code",
         "pageSize": "1000",
     }
-    assert {urlsplit(one.path).path for one in asked.requests} == {"/v3/projects/garden/timeSeries"}
-    assert len(asked.requests) == 6
+    assert {urlsplit(one.path).path for one in api.requests} == {"/v3/projects/garden/timeSeries"}
+    assert len(api.requests) == 6
 
 
-def test_without_responses_predictions_and_errors_are_counted(asked):
-    asked.behave = replying(
-        asked,
+def test_without_responses_predictions_and_errors_are_counted(api):
+    api.behave = replying(
+        api,
         prediction_count=[series("prediction_count", point(4, int64Value="5"))],
         error_count=[series("error_count", point(4, int64Value="1"), point(5, int64Value="2"))],
     )
@@ -99,6 +99,6 @@ def test_without_responses_predictions_and_errors_are_counted(asked):
         [series("response_count", point(5, doubleValue="NaN"), point(4, doubleValue=-1.0), point(9, int64Value="4"))],
     ],
 )  # fmt: skip
-def test_nonsense_counts_nothing(asked, found):
-    asked.behave = answer(200, {"timeSeries": found})
+def test_nonsense_counts_nothing(api, found):
+    api.behave = answer(200, {"timeSeries": found})
     assert traffic() == [Traffic(BEGIN), Traffic(BEGIN + HOUR)]

@@ -6,8 +6,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, Unavailable
 from jobs.vertex.sdk import Gateway
-from jobs.vertex.sdk.cloud import rest
-from tests.support.misbehaving_server import answer, bad_server, error
+from tests.support.misbehaving_server import answer, error
 from tests.support.price_catalogue import line
 
 NAME = "CustomModelServingL4GPUsPerProjectPerRegion"
@@ -24,57 +23,46 @@ QUOTA = {
 GLOBAL = {"dimensionsInfos": [{"details": {"value": "-1"}, "applicableLocations": ["global"]}]}
 
 
-@pytest.fixture
-def asked(settings):
-    """Answers with what it is told, and keeps what was asked."""
-    settings.VERTEX_PROJECT = "garden"
-    with bad_server(answer(200, {})) as server:
-        settings.VERTEX_API_ENDPOINT = server.address
-        rest._session.cache_clear()
-        yield server
-    rest._session.cache_clear()
-
-
-def test_the_number(asked):
-    asked.behave = answer(200, {"projectId": "garden", "projectNumber": "42"})
+def test_the_number(api):
+    api.behave = answer(200, {"projectId": "garden", "projectNumber": "42"})
     assert Gateway().project.number() == "42"
-    assert [one.path for one in asked.requests] == ["/v1/projects/garden"]
+    assert [one.path for one in api.requests] == ["/v1/projects/garden"]
 
 
-def test_rights_are_those_of_the_credentials(asked):
-    asked.behave = answer(200, {"permissions": ["b.c.d"]})
+def test_rights_are_those_of_the_credentials(api):
+    api.behave = answer(200, {"permissions": ["b.c.d"]})
     assert Gateway().project.missing_permissions(["a.b.c", "b.c.d"]) == ["a.b.c"]
-    assert [one.path for one in asked.requests] == ["/v1/projects/garden:testIamPermissions"]
+    assert [one.path for one in api.requests] == ["/v1/projects/garden:testIamPermissions"]
 
 
 @pytest.mark.parametrize(("reply", "expected"), [({"billingEnabled": True}, True), ({}, False)])
-def test_billing(asked, reply, expected):
-    asked.behave = answer(200, reply)
+def test_billing(api, reply, expected):
+    api.behave = answer(200, reply)
     assert Gateway().project.has_billing() is expected
-    assert [one.path for one in asked.requests] == ["/v1/projects/garden/billingInfo"]
+    assert [one.path for one in api.requests] == ["/v1/projects/garden/billingInfo"]
 
 
-def test_a_page_of_the_price_catalogue(asked):
-    asked.behave = answer(200, {"skus": [line("Vertex AI: x in Iowa", "1.5")], "nextPageToken": "n/2="})
+def test_a_page_of_the_price_catalogue(api):
+    api.behave = answer(200, {"skus": [line("Vertex AI: x in Iowa", "1.5")], "nextPageToken": "n/2="})
     page = Gateway().project.list_skus("C7E2-9256-1C43", "")
     assert (page.next_token, [sku.usd for sku in page.skus]) == ("n/2=", [Decimal("1.5")])
     Gateway().project.list_skus("C7E2-9256-1C43", page.next_token)
-    first, second = (one.path for one in asked.requests)
+    first, second = (one.path for one in api.requests)
     assert first == "/v1/services/C7E2-9256-1C43/skus?currencyCode=USD&pageSize=5000"
     assert second == f"{first}&pageToken=n%2F2%3D"
 
 
-def test_the_price_catalogue_with_its_api_off(asked):
-    asked.behave = error(403, "PERMISSION_DENIED", "Cloud Billing API has not been used in project 42 before.")
+def test_the_price_catalogue_with_its_api_off(api):
+    api.behave = error(403, "PERMISSION_DENIED", "Cloud Billing API has not been used in project 42 before.")
     with pytest.raises(NotAuthorised):
         Gateway().project.list_skus("C7E2-9256-1C43", "")
 
 
 @pytest.mark.parametrize(("state", "expected"), [("ENABLED", True), ("DISABLED", False)])
-def test_an_api(asked, state, expected):
-    asked.behave = answer(200, {"state": state})
+def test_an_api(api, state, expected):
+    api.behave = answer(200, {"state": state})
     assert Gateway().project.is_enabled("aiplatform.googleapis.com") is expected
-    assert [one.path for one in asked.requests] == ["/v1/projects/garden/services/aiplatform.googleapis.com"]
+    assert [one.path for one in api.requests] == ["/v1/projects/garden/services/aiplatform.googleapis.com"]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +76,11 @@ def test_an_api(asked, state, expected):
         ({"dimensionsInfos": [{"details": {"value": "many"}}]}, "us-central1", None),
     ],
 )
-def test_a_quota_is_that_of_the_region(asked, reply, region, expected):
-    asked.behave = answer(200, reply)
+def test_a_quota_is_that_of_the_region(api, reply, region, expected):
+    api.behave = answer(200, reply)
     assert Gateway().project.quota(NAME, region) == expected
     path = f"/v1/projects/garden/locations/global/services/aiplatform.googleapis.com/quotaInfos/{NAME}"
-    assert [one.path for one in asked.requests] == [path]
+    assert [one.path for one in api.requests] == [path]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +93,7 @@ def test_a_quota_is_that_of_the_region(asked, reply, region, expected):
         (answer(200, {"dimensionsInfos": [{"dimensions": None, "details": []}]}), Unavailable),
     ],
 )
-def test_a_refusal_and_nonsense_are_errors_of_the_gateway(asked, behave, kind):
-    asked.behave = behave
+def test_a_refusal_and_nonsense_are_errors_of_the_gateway(api, behave, kind):
+    api.behave = behave
     with pytest.raises(kind):
         Gateway().project.quota(NAME, "us-central1")

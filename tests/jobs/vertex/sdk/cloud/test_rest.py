@@ -5,40 +5,40 @@ from jobs.vertex.sdk.cloud import rest
 from tests.support.misbehaving_server import answer, error
 
 
-def test_a_query_and_an_answer(asked):
-    asked.behave = answer(200, {"a": 1})
+def test_a_query_and_an_answer(api):
+    api.behave = answer(200, {"a": 1})
     assert rest.ask("GET", "monitoring", "v3/x", query=[("filter", 'a="b"'), ("pageSize", "2")]) == {"a": 1}
-    assert [one.path for one in asked.requests] == ["/v3/x?filter=a%3D%22b%22&pageSize=2"]
+    assert [one.path for one in api.requests] == ["/v3/x?filter=a%3D%22b%22&pageSize=2"]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff\xfe"])
-def test_what_is_no_json_is_no_answer(asked, body):
-    asked.behave = answer(200, body)
+def test_what_is_no_json_is_no_answer(api, body):
+    api.behave = answer(200, body)
     with pytest.raises(Unavailable):
         rest.ask("GET", "logging", "v2/x")
 
 
 @pytest.mark.parametrize("body", [[], 7, "text", None])
-def test_json_that_is_no_object_is_an_empty_one(asked, body):
-    asked.behave = answer(200, body)
+def test_json_that_is_no_object_is_an_empty_one(api, body):
+    api.behave = answer(200, body)
     assert rest.ask("GET", "logging", "v2/x") == {}
 
 
-def test_an_answer_is_read_so_far_and_no_further(asked):
-    asked.behave = answer(200, {"a": "x" * 2000})
+def test_an_answer_is_read_so_far_and_no_further(api):
+    api.behave = answer(200, {"a": "x" * 2000})
     with pytest.raises(Unavailable, match="more than 1000 bytes"):
         rest.ask("GET", "logging", "v2/x", most=1000)
 
 
-def test_an_answer_that_never_ends_is_given_up(asked, settings):
+def test_an_answer_that_never_ends_is_given_up(api, settings):
     settings.VERTEX_READ_SECONDS = 0.5
 
     def drip(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while not asked.stopping.wait(0.05):
+        while not api.stopping.wait(0.05):
             connection.sendall(b" ")
 
-    asked.behave = drip
+    api.behave = drip
     with pytest.raises(Unavailable):
         rest.ask("GET", "logging", "v2/x")
 
@@ -61,8 +61,8 @@ def test_an_answer_that_never_ends_is_given_up(asked, settings):
         ),
     ],
 )
-def test_what_is_missing_has_its_command(asked, message, command):
-    asked.behave = error(403, "PERMISSION_DENIED", message)
+def test_what_is_missing_has_its_command(api, message, command):
+    api.behave = error(403, "PERMISSION_DENIED", message)
     with pytest.raises(NotAuthorised) as refused:
         rest.ask("POST", "logging", "v2/entries:list", {})
     assert f"Run: {command} (" in str(refused.value)
