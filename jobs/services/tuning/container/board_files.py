@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.values import Point
 
 HEAD, TAIL = 12, 4
@@ -61,7 +61,7 @@ def _values(record: bytes) -> Iterator[tuple[str, Point]]:
             summary = value
     if not summary or not 0 <= step <= MOST_STEP:
         return
-    at = possible(datetime.fromtimestamp(time, UTC))
+    at = drop_impossible(datetime.fromtimestamp(time, UTC))
     if at is None:
         return
     for number, value in _fields(summary):
