@@ -17,7 +17,7 @@ from jobs.vertex.moments import drop_impossible, write_moment
 from . import clients
 from .catalogue import short_name
 from .deployments.deployment import RUNS_ON
-from .messages import enum_name, raw
+from .messages import enum_name, job_state, raw
 from .translate import translate_errors
 
 # Endpoints of a list that says nothing of their machines are read one by one, these many at most.
@@ -66,7 +66,7 @@ def _pages(source: Source, location: str, wanted: str, limit: int) -> tuple[list
         request.filter = wanted
     pages = clients.ask(getattr(clients.client(source.service, location), source.method), request)
     with translate_errors():
-        rows = list(islice(clients.bound(pages), limit + 1))
+        rows = list(islice(clients.limit_pages(pages), limit + 1))
     return rows[:limit], len(rows) <= limit
 
 
@@ -138,7 +138,7 @@ def _tuning_job(job: Any) -> Found:
         display_name=job.tuned_model_display_name,
         labels=dict(job.labels),
         create_time=drop_impossible(job.create_time),
-        state=_state(job),
+        state=job_state(job),
         base_model=short_name(job.base_model),
         folder=job.output_uri,
         result=job.tuned_model.model,
@@ -152,15 +152,11 @@ def _custom_job(job: Any) -> Found:
         display_name=job.display_name,
         labels=dict(job.labels),
         create_time=drop_impossible(job.create_time),
-        state=_state(job),
+        state=job_state(job),
         folder=job.job_spec.base_output_directory.output_uri_prefix,
         image=next((pool.container_spec.image_uri for pool in pools if pool.container_spec.image_uri), ""),
         machines=tuple(_machines(pool.machine_spec, pool.replica_count, pool.replica_count) for pool in pools),
     )
-
-
-def _state(job: Any) -> str:
-    return enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_")
 
 
 LISTS = {

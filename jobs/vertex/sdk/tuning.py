@@ -14,7 +14,7 @@ from jobs.vertex.port import ADAPTER_SIZES
 from jobs.vertex.values import Checkpoint, RemoteTuningJob, TuningJobSpec
 
 from . import clients
-from .messages import enum_name, raw, remote_error
+from .messages import job_state, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
 RUNNING = frozenset({"QUEUED", "PENDING", "RUNNING"})
@@ -148,7 +148,7 @@ def _job(job: Any) -> RemoteTuningJob:
     stats = raw(job).tuning_data_stats.supervised_tuning_data_stats
     return RemoteTuningJob(
         name=job.name,
-        state=enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_"),
+        state=job_state(job),
         labels=dict(job.labels),
         display_name=job.tuned_model_display_name,
         create_time=drop_impossible(job.create_time),
