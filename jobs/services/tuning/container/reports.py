@@ -53,7 +53,7 @@ def complete(job: TuningJob, remote: RemoteTuningJob) -> RemoteTuningJob:
 
 
 def read_series(job: TuningJob) -> dict[str, list[Point]]:
-    """Of all event files in the job's folder; {} while there is none. Raises VertexError."""
+    """Of all event files in the job's folder, by their names there; {} while there is none. Raises VertexError."""
     storage, folder = get_gateway().storage, f"{job.output_uri.rstrip('/')}/{LOGS}"
     try:
         names = [one.name for one in storage.list_folder(folder, "", 100).objects]
