@@ -23,7 +23,7 @@ DISK_GIGABYTES = 100
 ROWS_A_STEP = 4
 
 
-def jobs_like(job: TuningJob) -> TrainingJobs[Any]:
+def choose_service(job: TuningJob) -> TrainingJobs[Any]:
     """Where Vertex AI keeps the job: among the custom jobs, or among the tuning jobs."""
     gateway = get_gateway()
     return gateway.custom_jobs if job.is_in_container else gateway.tuning
