@@ -6,8 +6,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, Unavailable
 from jobs.vertex.sdk import Gateway
-from jobs.vertex.sdk.cloud import rest
-from tests.support.misbehaving_server import answer, bad_server, error
+from tests.support.misbehaving_server import answer, error
 from tests.support.price_catalogue import line
 
 NAME = "CustomModelServingL4GPUsPerProjectPerRegion"
@@ -22,17 +21,6 @@ QUOTA = {
     ],
 }
 GLOBAL = {"dimensionsInfos": [{"details": {"value": "-1"}, "applicableLocations": ["global"]}]}
-
-
-@pytest.fixture
-def asked(settings):
-    """Answers with what it is told, and keeps what was asked."""
-    settings.VERTEX_PROJECT = "garden"
-    with bad_server(answer(200, {})) as server:
-        settings.VERTEX_API_ENDPOINT = server.address
-        rest._session.cache_clear()
-        yield server
-    rest._session.cache_clear()
 
 
 def test_the_number(asked):
