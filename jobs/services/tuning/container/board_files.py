@@ -62,7 +62,7 @@ def _values(record: bytes) -> Iterator[tuple[str, Point]]:
 
 
 def _scalar(message: bytes) -> tuple[str, float | None]:
-    """Tag and value; no value for a picture or the like."""
+    """Tag and value; no value for an image or the like."""
     tag, measured = "", None
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):
