@@ -1,7 +1,7 @@
 """What a list of the project answers. Every text in it is from outside, and as long as it came."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 ENDPOINT, MODEL, TUNING_JOB, CUSTOM_JOB = "endpoint", "model", "tuning_job", "custom_job"
@@ -10,8 +10,8 @@ KINDS = (ENDPOINT, MODEL, TUNING_JOB, CUSTOM_JOB)
 
 @dataclass(frozen=True)
 class Machines:
-    """`count` of one kind that always work: replicas of a deployed model, or workers of a job. `type` is empty where
-    none is told."""
+    """Of one kind: `count` that always run, and `most` at most, as replicas of a deployed model or workers of a job.
+    `type` is empty where none is told."""
 
     type: str
     accelerator: str = ""
@@ -57,5 +57,5 @@ class Found:
 class FoundPage:
     """`is_whole`: there is no more than this."""
 
-    resources: tuple[Found, ...] = field(default=())
+    resources: tuple[Found, ...] = ()
     is_whole: bool = True

@@ -113,7 +113,7 @@ def test_what_a_container_leaves_is_read_as_a_tuning_job_s(world):
     assert (remote.state, remote.error) == ("SUCCEEDED", None)
     row = factories.job(output_uri=spec.output_uri, training_machine="g2-standard-8", epochs=2)
     remote = reports.complete(row, remote)
-    points = reports.read_series(row)["/train_total_loss"]
+    points = reports.read_series(row)["train/loss"]
     assert remote.total_steps == points[-1].step > 1
     assert int(remote.data_stats["tuningDatasetExampleCount"]) > 1
     assert [one.step for one in remote.checkpoints][-1] == remote.total_steps

@@ -12,7 +12,7 @@ import httpx
 
 from jobs.vertex import get_gateway
 from jobs.vertex.sdk import clients, credentials
-from jobs.vertex.sdk.chat.connections import trust
+from jobs.vertex.sdk.chat.connections import make_context
 from jobs.vertex.sdk.cloud import rest
 from jobs.vertex.sdk.storage import objects
 from tests.support.googlehost import GoogleHost, google_host
@@ -108,7 +108,7 @@ def visiting(cloud: GoogleCloud) -> Iterator[None]:
 
 
 def _forget() -> None:
-    for cached in (get_gateway, clients._client, credentials.load, rest._session, objects._build_client, trust):
+    for cached in (get_gateway, clients._client, credentials.load, rest._session, objects._build_client, make_context):
         cached.cache_clear()
 
 

@@ -15,9 +15,9 @@ from jobs.services.diagnosis.causes import Cause, Diagnosis, Fix
 from jobs.services.diagnosis.job_fixes import Plan
 from jobs.services.diagnosis.of_job import diagnose, name_numbers
 from jobs.services.tuning import jobs
-from jobs.services.tuning.code import plain
 from jobs.services.tuning.spec import TuningSpec
 from jobs.states import TUNING_UNSUCCESSFUL
+from jobs.text.numbers import plain
 
 CENT = Decimal("0.01")
 

@@ -14,7 +14,7 @@ from console.presenters.tuning.charts import COMPARED, comparison_data
 from console.presenters.tuning.comparisons.jobs import Line, figures
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob
-from jobs.services.tuning.code import plain
+from jobs.text.numbers import plain
 
 from .bulk import get_selected_jobs
 

@@ -1,4 +1,4 @@
-import re
+import shlex
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import suppress
@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
+from jobs.models.fields.uris import parse_gs_uri
 from jobs.services.smoke import assumptions, report
 from jobs.services.smoke.plan import Plan, Stopped
 from jobs.services.smoke.run import Run
@@ -20,13 +21,13 @@ from jobs.services.storage import policies
 BASE_MODEL = "google/gemma3@gemma-3-1b-it"
 CAP_USD = Decimal(5)
 HIGHEST_USD = Decimal(100)
-FOLDER = re.compile(r"gs://[a-z0-9][\w.-]+(/.*)?")
 
 
 class Command(BaseCommand):
     help = (
-        "Tunes a small model on thirty rows on Vertex AI, deploys it, asks it, takes everything down, and says which of"
-        " the console's assumptions held. It costs money: about three US dollars, never more than the cap."
+        "Tunes a small model on thirty rows on Vertex AI, deploys it, asks it a question, takes everything down, and"
+        " says which of the console's assumptions held. It costs money, and turns back before list prices reach the"
+        " cap."
     )
 
     stealth_options = ("stdin",)
@@ -40,8 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--training-usd", type=usd, help="the training's price, where the console knows none")
         parser.add_argument("--accept-terms", action="store_true", help="you have read the model's terms and accept")
         parser.add_argument("--report", type=Path, default=Path("vertex-smoke.md"), help="default: %(default)s")
-        parser.add_argument("--yes", action="store_true", help="without asking whether to spend money")
-        parser.add_argument("--clean-up", action="store_true", help="only take down what earlier runs have left")
+        parser.add_argument("--yes", action="store_true", help="spend money without asking first")
+        parser.add_argument("--clean-up", action="store_true", help="only take down what earlier runs left")
 
     def handle(self, *args: Any, username: str, **options: Any) -> None:
         owner = User.objects.filter(username=username, is_active=True).first()
@@ -50,8 +51,10 @@ class Command(BaseCommand):
         if options["clean_up"]:
             self._clean_up(owner)
             return
-        if not FOLDER.fullmatch(settings.VERTEX_BUCKET):
-            raise CommandError("Set VERTEX_BUCKET, such as gs://my-bucket.")
+        try:
+            parse_gs_uri(settings.VERTEX_BUCKET)
+        except ValueError as error:
+            raise CommandError(f"Set VERTEX_BUCKET, such as gs://my-bucket. {error}") from None
         if not options["yes"]:
             self.stdout.write(f"Spend up to ${options['cap_usd']} on Vertex AI? [y/N] ", ending="")
             self.stdout.flush()
@@ -89,7 +92,7 @@ class Command(BaseCommand):
             )
             self.stdout.write(f"Report: {options['report']}")
         if run.job:
-            self.stdout.write(f"The tuned model's files stay: gcloud storage rm -r {plan.output_uri}")
+            self.stdout.write(f"The tuned model's files stay: gcloud storage rm -r {shlex.quote(plan.output_uri)}")
         if not succeeded:
             raise CommandError("A step failed. The report says which, and why.")
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.models import TuningMode
+from jobs.services.tuned_models.checkpoints import RESULTS
+from jobs.services.tuning.reading.series import EVAL, TRAIN, name_series
 
 from .evidence import Evidence
 
-FINAL = "postprocess/node-0/checkpoints/final/"
-KNOWN_METRICS = ("/train_total_loss", "/eval_total_loss", "eval_loss", "train_loss", "loss")
+FINAL = f"{RESULTS}/final/"
 CHECKPOINT = re.compile(r"checkpoints/(checkpoint-)?\d+/")
 
 
@@ -58,7 +59,10 @@ def _small_rate(evidence: Evidence) -> bool | None:
 
 
 def _metrics(evidence: Evidence) -> bool | None:
-    return None if not evidence.metrics else any(name in KNOWN_METRICS for name in evidence.metrics)
+    if not evidence.metrics:
+        return None
+    named = name_series(dict.fromkeys(evidence.metrics, ()))
+    return TRAIN in named or EVAL in named
 
 
 def _registry(evidence: Evidence) -> bool | None:
@@ -95,7 +99,7 @@ ASSUMPTIONS = (
     Assumption("small-numbers", "A learning rate that JSON writes as 1e-05 is understood.", _small_rate),
     Assumption(
         "metric-names",
-        "The series of the experiment that the console charts by name are among those that are reported.",
+        "Among the series of the experiment is a loss by a name that the console knows.",
         _metrics,
         lambda evidence: ", ".join(evidence.metrics or ()) or "no series",
     ),
@@ -129,7 +133,7 @@ ASSUMPTIONS = (
     Assumption("clean-up", "Nothing is left after the undeployment.", lambda evidence: evidence.is_gone),
     Assumption(
         "vision", "Full tuning keeps a model's vision.",
-        not_tried="The smallest model that can be tuned does not see; a larger one costs more than this run may.",
+        not_tried="The smallest model that can be tuned reads no images; a larger one costs more than this run may.",
     ),
     Assumption(
         "over-quota", "A second job at once is refused with 429, or fails with a sentence about the quota.",
@@ -144,8 +148,8 @@ ASSUMPTIONS = (
         not_tried="It would take a second machine.",
     ),
     Assumption(
-        "pictures-by-address", "The served model reads pictures from gs:// addresses.",
-        not_tried="The smallest model that can be tuned does not see.",
+        "images-by-address", "The served model reads images from gs:// addresses.",
+        not_tried="The smallest model that can be tuned reads no images.",
     ),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from jobs.models import Endpoint, TuningJob
+from jobs.services.preflight.checks import TUNING_QUOTA
 from jobs.services.storage import output_files
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -13,7 +14,6 @@ from jobs.vertex.values import RemoteEndpoint, RemoteTuningJob
 
 logger = logging.getLogger(__name__)
 
-TUNING_JOBS_QUOTA = "GlobalConcurrentManagedOssModelTuningJobs"
 MOST_NAMES = 2000
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def look_at_project(evidence: Evidence, base_model: str, region: str) -> None:
         evidence.list_has_machines = any(model.machine_specs for model in models)
     evidence.terms_accepted = _attempt(lambda: gateway.catalogue.licence_acknowledged(base_model))
     try:
-        evidence.tuning_quota = gateway.project.quota(TUNING_JOBS_QUOTA, region)
+        evidence.tuning_quota = gateway.project.quota(TUNING_QUOTA, region)
         evidence.is_quota_readable = evidence.tuning_quota is not None
     except VertexError as error:
         logger.info("The quota of tuning jobs was not told: %s", error)

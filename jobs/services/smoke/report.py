@@ -17,7 +17,7 @@ def write(
     cap: Decimal,
     findings: Iterable[Finding],
 ) -> str:
-    """`steps`: each with its outcome and its seconds. `spent` is reckoned from list prices; the bill decides."""
+    """`steps`: each with its outcome and its seconds. `spent` is estimated from list prices; the bill decides."""
     lines = [
         "# Smoke test of Vertex AI",
         "",

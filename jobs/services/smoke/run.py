@@ -173,12 +173,12 @@ class Run:
         if self.job is None:
             return
         with self._step("Undeploy and delete"):
-            take_down(self._job(), self.patience, self.pause)
-            if endpoint := self._find_endpoint():
+            try:
+                take_down(self._job(), self.patience, self.pause)
+            finally:
                 self.spent = self.budget.spent(self.deployed_since, timezone.now())
-                if endpoint.resource_name:
-                    self.evidence.is_gone = is_gone(endpoint.resource_name)
-        self.spent = self.spent or self.budget.spent(None, timezone.now())
+            if (endpoint := self._find_endpoint()) and endpoint.resource_name:
+                self.evidence.is_gone = is_gone(endpoint.resource_name)
 
     def _advance_until(self, is_reached: Callable[[], bool]) -> None:
         while not is_reached():

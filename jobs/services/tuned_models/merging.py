@@ -19,9 +19,10 @@ from jobs.vertex import get_gateway
 
 from . import engine
 from .content import PIECE, Content, of_file
+from .forms import ADAPTER_CONFIG
 from .results import EXPORTS
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "base-model.json"
+ADAPTER_WEIGHTS, ORIGIN = "adapter_model.safetensors", "base-model.json"
 OF_AN_ADAPTER = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, ORIGIN)
 OF_A_MODEL = (".json", ".safetensors", ".jinja", ".model")
 PAGE = 500

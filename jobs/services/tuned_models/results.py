@@ -17,7 +17,6 @@ from .forms import form_of
 # Beside it, of the console's own.
 EXPORTS = "takeaways"
 ADAPTER_FOLDER = "adapter"
-NOWHERE = "/"
 
 _NUMBER = re.compile(r"(?:.*\D)?(\d{1,9})")
 
@@ -65,20 +64,20 @@ def place_checkpoints(job: TuningJob, listed: Sequence[Mapping[str, Any]], found
     for key in ("step", "checkpoint_id", "epoch"):
         wanted = [int(one[key]) if str(one[key]).isdecimal() else None for one in listed]
         if len(set(wanted)) == len(wanted) and set(wanted) & set(numbers):
-            return [_placed(one, numbers.get(number)) for one, number in zip(listed, wanted, strict=True)]
+            return [_add_place(one, numbers.get(number)) for one, number in zip(listed, wanted, strict=True)]
     if len(listed) == len(found.checkpoints):
-        return [_placed(one, place) for one, place in zip(listed, found.checkpoints, strict=True)]
+        return [_add_place(one, place) for one, place in zip(listed, found.checkpoints, strict=True)]
     return [dict(one) for one in listed]
 
 
-def _placed(checkpoint: Mapping[str, Any], place: Place | None) -> dict[str, Any]:
+def _add_place(checkpoint: Mapping[str, Any], place: Place | None) -> dict[str, Any]:
     return {**checkpoint, "folder": place.folder, "form": str(place.form)} if place else dict(checkpoint)
 
 
 def _as_checkpoint(job: TuningJob, number: int, place: Place) -> dict[str, Any]:
     step = place.number or 0
     epoch = round(step * job.epochs / job.total_steps) if job.total_steps else 0
-    return _placed({"checkpoint_id": str(number), "epoch": epoch, "step": step}, place)
+    return _add_place({"checkpoint_id": str(number), "epoch": epoch, "step": step}, place)
 
 
 def _places(names: Iterable[str]) -> list[Place]:
@@ -89,14 +88,8 @@ def _places(names: Iterable[str]) -> list[Place]:
         if folder.partition("/")[0] != EXPORTS:
             folders.setdefault(folder, set()).add(name)
     forms = {folder: form for folder, files in folders.items() if (form := form_of(files)) != ModelForm.NONE}
-    beside = {folder for folder in forms if forms.get(_model_beside(folder)) == ModelForm.WHOLE}
-    return [Place(folder, form) for folder, form in sorted(forms.items()) if folder not in beside]
-
-
-def _model_beside(adapter: str) -> str:
-    """The folder that it may be a part of."""
-    parent, _slash, name = adapter.rpartition("/")
-    return parent if name == ADAPTER_FOLDER else NOWHERE
+    parts = {f"{folder}/{ADAPTER_FOLDER}".lstrip("/") for folder, form in forms.items() if form == ModelForm.WHOLE}
+    return [Place(folder, form) for folder, form in sorted(forms.items()) if folder not in parts]
 
 
 def _rank(place: Place) -> tuple[bool, bool, bool, str]:

@@ -1,12 +1,12 @@
 """The same tuning job for other hands: Python with Google's SDK, the REST call, and its body."""
 
 import json
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
 from jobs.models import TuningJob, TuningMode
+from jobs.text.numbers import plain
 from jobs.vertex.port import ADAPTER_SIZES
 
 from .container import code as container
@@ -149,12 +149,3 @@ def _address(location: str) -> str:
     if settings.VERTEX_API_ENDPOINT:
         return str(settings.VERTEX_API_ENDPOINT)
     return f"https://{'' if location == 'global' else f'{location}-'}aiplatform.googleapis.com"
-
-
-def plain(number: float) -> str:
-    """Every digit that the number has, and never 2e-05."""
-    return _trim_zeros(format(Decimal(repr(number)), "f"))
-
-
-def _trim_zeros(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text

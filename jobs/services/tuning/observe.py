@@ -35,7 +35,7 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
     """The state decides, so it is kept even when the metrics or the log cannot be read this time."""
     job = claimed.row
     try:
-        remote = request.jobs_like(job).get(job.resource_name)
+        remote = request.choose_service(job).get(job.resource_name)
     except NotFound:
         return _missing(claimed)
     reading = Reading({"empty_looks": 0})
@@ -65,7 +65,7 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
         reading.changes["join_problem"] = joined.problem
         reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
-        _read(claimed, reports.complete(job, request.jobs_like(job).get(job.resource_name)), reading, ended=True)
+        _read(claimed, reports.complete(job, request.choose_service(job).get(job.resource_name)), reading, ended=True)
     if job.state in TUNED and not job.result_form:
         _find_model(job, reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):

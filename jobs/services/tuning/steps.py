@@ -82,7 +82,7 @@ def _cancel(claimed: Claim[TuningJob], sentence: str) -> Outcome:
 def _send_cancel(claimed: Claim[TuningJob]) -> Outcome:
     """Refused means that it has just ended: the next look tells how."""
     try:
-        request.jobs_like(claimed.row).cancel(claimed.row.resource_name)
+        request.choose_service(claimed.row).cancel(claimed.row.resource_name)
     except NotFound:
         return _cancel(claimed, _("Cancelled. The job no longer exists in Vertex AI."))
     except NotAuthorised:
@@ -171,7 +171,7 @@ class JobCreation:
 
     def look(self) -> Binding | None:
         is_thorough = self.job.phase not in UNSENT
-        jobs = request.jobs_like(self.job)
+        jobs = request.choose_service(self.job)
         found = jobs.find("app-key", str(self.job.pk), [self.job.location], is_thorough=is_thorough)
         if not found:
             return None

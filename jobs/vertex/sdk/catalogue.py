@@ -59,7 +59,9 @@ class Catalogue:
         try:
             return int(clients.ask(clients.client("prediction_service").count_tokens, request).total_tokens)
         except Refused as error:
-            raise Refused(str(error), NO_TOOLS if TEMPLATE_WITHOUT_TOOLS in str(error) else error.code) from error
+            if TEMPLATE_WITHOUT_TOOLS not in str(error):
+                raise
+            raise Refused(str(error), NO_TOOLS) from error
 
     def export_weights(self, model: str, uri: str) -> str:
         request = types.ExportPublisherModelRequest(

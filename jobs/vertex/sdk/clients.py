@@ -72,10 +72,10 @@ def all_pages(method: Any, request: Any) -> list[Any]:
 def whole(pages: Any) -> list[Any]:
     """What is on all pages of a list, of which `ask` has read the first. Raises VertexError for one without an end."""
     with translate_errors():
-        return list(bound(pages))
+        return list(limit_pages(pages))
 
 
-def bound(pages: Any) -> Any:
+def limit_pages(pages: Any) -> Any:
     """The same list, which raises Unavailable where page follows page beyond all measure."""
     read, left = pages._method, count(MOST_PAGES - 1, -1)
 

@@ -9,11 +9,11 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.values import CustomJobSpec, RemoteTuningJob
 
 from . import clients
-from .messages import enum_name, raw, remote_error
+from .messages import job_state, remote_error
 from .tuning import creation_time
 
 SERVICE = "job_service"
@@ -35,23 +35,23 @@ class CustomJobs:
     def find(
         self, label: str, value: str, locations: Iterable[str] = (), *, is_thorough: bool = False
     ) -> list[RemoteTuningJob]:
-        """No custom job is in `global`. Their filter is documented, so it is relied on always."""
+        """No custom job is in `global`. Their filter is documented: what it doesn't find isn't there, unless that was
+        made a moment ago."""
         regions = dict.fromkeys(one for one in (settings.VERTEX_LOCATION, *locations) if one != "global")
-        found = [job for region in regions for job in _list_labelled(region, label, value)]
-        return sorted(found, key=creation_time)
+        wanted = "" if is_thorough else f"labels.{label}={value}"
+        jobs = [job for region in regions for job in _list_jobs(region, wanted) if job.labels.get(label) == value]
+        return sorted(map(_job, jobs), key=creation_time)
 
     def cancel(self, name: str) -> None:
         client = clients.client(SERVICE, clients.location_of(name))
         clients.ask(client.cancel_custom_job, types.CancelCustomJobRequest(name=name))
 
 
-def _list_labelled(location: str, label: str, value: str) -> list[RemoteTuningJob]:
-    """The server filters, and what it lets through is looked at again."""
+def _list_jobs(location: str, wanted: str) -> list[Any]:
     request = types.ListCustomJobsRequest(
-        parent=clients.parent(location), filter=f"labels.{label}={value}", page_size=settings.VERTEX_PAGE_SIZE
+        parent=clients.parent(location), filter=wanted, page_size=settings.VERTEX_PAGE_SIZE
     )
-    pages = clients.ask(clients.client(SERVICE, location).list_custom_jobs, request)
-    return [_job(job) for job in clients.whole(pages) if job.labels.get(label) == value]
+    return clients.all_pages(clients.client(SERVICE, location).list_custom_jobs, request)
 
 
 def _request(spec: CustomJobSpec) -> Any:
@@ -85,12 +85,12 @@ def _message(spec: CustomJobSpec) -> Any:
 def _job(job: Any) -> RemoteTuningJob:
     return RemoteTuningJob(
         name=job.name,
-        state=enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_"),
+        state=job_state(job),
         labels=dict(job.labels),
         display_name=job.display_name,
-        create_time=possible(job.create_time),
-        start_time=possible(job.start_time),
-        end_time=possible(job.end_time),
+        create_time=drop_impossible(job.create_time),
+        start_time=drop_impossible(job.start_time),
+        end_time=drop_impossible(job.end_time),
         error=remote_error(job.error),
         experiment="",
         tuned_model="",

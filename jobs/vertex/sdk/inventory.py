@@ -3,7 +3,7 @@ where the server takes that."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -12,12 +12,12 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.found import CUSTOM_JOB, ENDPOINT, MODEL, TUNING_JOB, Found, FoundModel, FoundPage, Machines
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible, write_moment
 
 from . import clients
 from .catalogue import short_name
 from .deployments.deployment import RUNS_ON
-from .messages import enum_name, raw
+from .messages import enum_name, job_state, raw
 from .translate import translate_errors
 
 # Endpoints of a list that says nothing of their machines are read one by one, these many at most.
@@ -53,7 +53,7 @@ def _read(source: Source, location: str, since: datetime, limit: int) -> tuple[l
     if not source.has_filter:
         return _pages(source, location, "", limit)
     try:
-        return _pages(source, location, f'create_time>="{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"', limit)
+        return _pages(source, location, f'create_time>="{write_moment(since)}"', limit)
     except (NotAuthorised, NotFound):
         raise
     except Refused:
@@ -66,7 +66,7 @@ def _pages(source: Source, location: str, wanted: str, limit: int) -> tuple[list
         request.filter = wanted
     pages = clients.ask(getattr(clients.client(source.service, location), source.method), request)
     with translate_errors():
-        rows = list(islice(clients.bound(pages), limit + 1))
+        rows = list(islice(clients.limit_pages(pages), limit + 1))
     return rows[:limit], len(rows) <= limit
 
 
@@ -92,7 +92,7 @@ def _endpoint(endpoint: Any) -> Found:
         name=endpoint.name,
         display_name=endpoint.display_name,
         labels=labels | dict(endpoint.labels),
-        create_time=possible(endpoint.create_time),
+        create_time=drop_impossible(endpoint.create_time),
         dedicated_dns=endpoint.dedicated_endpoint_dns,
         models=models,
         machines=tuple(model.machines for model in models),
@@ -107,7 +107,7 @@ def _deployed(model: Any, share: int) -> FoundModel:
         here = model.system_labels.get(RUNS_ON, "")
         low = resources.min_replica_count
         machines = _machines(resources.machine_spec, low, max(low, resources.max_replica_count), available, here)
-    return FoundModel(model.id, model.model, model.display_name, machines, possible(model.create_time), share)
+    return FoundModel(model.id, model.model, model.display_name, machines, drop_impossible(model.create_time), share)
 
 
 def _machines(spec: Any, count: int, most: int, available: int | None = None, here: str = "") -> Machines:
@@ -125,7 +125,7 @@ def _model(model: Any) -> Found:
         name=model.name,
         display_name=model.display_name,
         labels=dict(model.labels),
-        create_time=possible(model.create_time),
+        create_time=drop_impossible(model.create_time),
         base_model=short_name(garden.public_model_name, garden.version_id) if garden.public_model_name else "",
         folder=model.artifact_uri,
         image=model.container_spec.image_uri,
@@ -137,8 +137,8 @@ def _tuning_job(job: Any) -> Found:
         name=job.name,
         display_name=job.tuned_model_display_name,
         labels=dict(job.labels),
-        create_time=possible(job.create_time),
-        state=_state(job),
+        create_time=drop_impossible(job.create_time),
+        state=job_state(job),
         base_model=short_name(job.base_model),
         folder=job.output_uri,
         result=job.tuned_model.model,
@@ -151,16 +151,12 @@ def _custom_job(job: Any) -> Found:
         name=job.name,
         display_name=job.display_name,
         labels=dict(job.labels),
-        create_time=possible(job.create_time),
-        state=_state(job),
+        create_time=drop_impossible(job.create_time),
+        state=job_state(job),
         folder=job.job_spec.base_output_directory.output_uri_prefix,
         image=next((pool.container_spec.image_uri for pool in pools if pool.container_spec.image_uri), ""),
         machines=tuple(_machines(pool.machine_spec, pool.replica_count, pool.replica_count) for pool in pools),
     )
-
-
-def _state(job: Any) -> str:
-    return enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_")
 
 
 LISTS = {

@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Any
 
+from google.cloud.aiplatform_v1beta1 import types
 from google.rpc import code_pb2
 
 from jobs.vertex.values import RemoteError
@@ -21,6 +22,11 @@ def enum_name(kind: type[IntEnum], value: int) -> str:
         return kind(value).name
     except ValueError:
         return str(value)
+
+
+def job_state(job: Any) -> str:
+    """Of a tuning job or a custom job, such as RUNNING."""
+    return enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_")
 
 
 def remote_error(status: Any) -> RemoteError | None:

@@ -3,7 +3,7 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.vertex.errors import NotFound
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.values import Point
 
 from . import clients
@@ -67,7 +67,7 @@ class Metrics:
         for data in reply.time_series_data:
             tag = by_id.get(data.tensorboard_time_series_id.rsplit("/", 1)[-1], "")
             steps.setdefault(tag, {}).update(
-                {point.step: _point(point) for point in data.values if tag and possible(point.wall_time)}
+                {point.step: _point(point) for point in data.values if tag and drop_impossible(point.wall_time)}
             )
         return {tag: [found[step] for step in sorted(found)] for tag, found in steps.items() if found}
 

@@ -32,7 +32,7 @@ from jobs.vertex.errors import (
 
 from .credentials import describe_refusal, names_a_file, short, unreadable
 from .departure import Departure, departing
-from .outside_text import clean
+from .outside_text import clean, read_status
 from .refusals import Refusal, find_remedy
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ INDEFINITE = frozenset({408, 499})
 NOT_LEFT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
 
 _PREFIX = re.compile(r"^[A-Z]+ \S+: ")
-_WORD = re.compile(r"[A-Z_]{1,40}")
 
 
 @contextmanager
@@ -160,8 +159,7 @@ def _reply(error: GoogleAPICallError) -> tuple[str, str]:
     try:
         body = error.response.json()
         inner = (body[0] if isinstance(body, list) else body)["error"]
-        word = str(inner.get("status", ""))
-        return word if _WORD.fullmatch(word) else "", clean(str(inner["message"]))
+        return read_status(inner.get("status")), clean(str(inner["message"]))
     except (AttributeError, ValueError, KeyError, TypeError, IndexError):
         return "", clean(_PREFIX.sub("", str(error.message)))
 

@@ -9,12 +9,12 @@ from google.protobuf.json_format import MessageToDict
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.port import ADAPTER_SIZES
 from jobs.vertex.values import Checkpoint, RemoteTuningJob, TuningJobSpec
 
 from . import clients
-from .messages import enum_name, raw, remote_error
+from .messages import job_state, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
 RUNNING = frozenset({"QUEUED", "PENDING", "RUNNING"})
@@ -148,12 +148,12 @@ def _job(job: Any) -> RemoteTuningJob:
     stats = raw(job).tuning_data_stats.supervised_tuning_data_stats
     return RemoteTuningJob(
         name=job.name,
-        state=enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_"),
+        state=job_state(job),
         labels=dict(job.labels),
         display_name=job.tuned_model_display_name,
-        create_time=possible(job.create_time),
-        start_time=possible(job.start_time),
-        end_time=possible(job.end_time),
+        create_time=drop_impossible(job.create_time),
+        start_time=drop_impossible(job.start_time),
+        end_time=drop_impossible(job.end_time),
         error=remote_error(job.error),
         experiment=job.experiment,
         tuned_model=job.tuned_model.model,

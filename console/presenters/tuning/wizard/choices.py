@@ -17,8 +17,8 @@ from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, prefer
 from jobs.services.tuned_models import continuation
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning import drafts, spec_words, terms
-from jobs.services.tuning.code import plain
 from jobs.services.tuning.spec_terms import Terms
+from jobs.text.numbers import plain
 
 from .proposals import suggest_output, training_defaults
 

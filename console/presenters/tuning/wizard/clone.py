@@ -10,8 +10,8 @@ from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import as_text
 from jobs.services.endpoints.policies import SERVING
 from jobs.services.tuned_models.continuation import Start
-from jobs.services.tuning.code import plain
 from jobs.services.tuning.job_files import FIELDS
+from jobs.text.numbers import plain
 
 
 def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from jobs.services.catalogue.facts import TuningFacts
 from jobs.services.datasets import policies as dataset_policies
 from jobs.services.storage import policies
 from jobs.services.tuned_models.continuation import Start
-from jobs.services.tuning.code import plain
+from jobs.text.numbers import plain
 
 
 def suggest_folder(draft: TuningDraft, name: str) -> str:

@@ -11,7 +11,7 @@ from jobs.models.fields.labels import as_text
 from jobs.models.runs.container import Quantization
 from jobs.models.runs.settings import Schedule
 from jobs.services.costs import machine_prices
-from jobs.services.tuning.code import plain
+from jobs.text.numbers import plain
 
 UNSAID = frozenset({"use_validation", "sweep"})
 

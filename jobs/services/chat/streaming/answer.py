@@ -40,7 +40,7 @@ PATIENCE_SECONDS, RETRY_SECONDS = 800.0, 0.5
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
-def answer(message_id: UUID, rows: str | None = None, patience: waits.Patience = waits.PATIENT) -> None:
+def answer(message_id: UUID, rows: str | None = None, backoff: waits.Backoff = waits.BACKOFF) -> None:
     """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. `rows`:
     what `chat_row.packed` made of it."""
     now = timezone.now()
@@ -48,7 +48,7 @@ def answer(message_id: UUID, rows: str | None = None, patience: waits.Patience =
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    answering = Answer(chat_row.unpack_or_read(message_id, rows), patience)
+    answering = Answer(chat_row.unpack_or_read(message_id, rows), backoff)
     with keeper.keeping(message_id, answering):
         answering.run()
 
@@ -56,8 +56,8 @@ def answer(message_id: UUID, rows: str | None = None, patience: waits.Patience =
 class Answer:
     """`run` is for the thread that reads, `text`, `tell` and `stop` for the keeper's."""
 
-    def __init__(self, message: Message, patience: waits.Patience = waits.PATIENT) -> None:
-        """An answer that waited and has a text already continues that text. `patience` with a model that starts."""
+    def __init__(self, message: Message, backoff: waits.Backoff = waits.BACKOFF) -> None:
+        """An answer that waited and has a text already continues that text. `backoff`: from a model that starts."""
         self.message = message
         self.length = 0
         self._parts: list[str] = []
@@ -68,9 +68,8 @@ class Answer:
         self._first_token: float | None = None
         self._began = time.monotonic()
         self._stream: ChatStream | None = None
-        self._is_stopped = False
-        self._stop_asked = threading.Event()
-        self._patience = patience
+        self._stopped = threading.Event()
+        self._backoff = backoff
         self._end = threading.Lock()
         self._reply = sender.open(message.pk)
         if message.content:
@@ -84,11 +83,10 @@ class Answer:
 
     def stop(self) -> None:
         """The second time the reader is still busy, with connecting maybe: then the answer ends without it."""
-        if self._is_stopped:
+        if self._stopped.is_set():
             self._finish(MessageState.STOPPED, "", "")
             return
-        self._is_stopped = True
-        self._stop_asked.set()
+        self._stopped.set()
         if self._stream:
             self._stream.cut()
 
@@ -116,7 +114,7 @@ class Answer:
             logger.exception("The answer %s failed", self.message.pk)
             sentence = _("The console failed while receiving the answer. Try again. For details, see the worker's log.")
             outcome = self._state_after_failure, sentence, ""
-        return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
+        return (MessageState.STOPPED, "", "") if self._stopped.is_set() else outcome
 
     @property
     def _state_after_failure(self) -> MessageState:
@@ -140,7 +138,7 @@ class Answer:
     def _ask(self, request: ChatRequest) -> MessageState:
         """A model that was scaled to zero drops the question and starts: it is asked again until it is there. Google
         names no time for that."""
-        heard, pauses = len(self._parts), waits.pauses(self._patience)
+        heard, pauses = len(self._parts), waits.pauses(self._backoff)
         while True:
             try:
                 return self._ask_once(request)
@@ -148,17 +146,17 @@ class Answer:
                 pause = next(pauses, None)
                 if error.code != COLD or len(self._parts) > heard or pause is None:
                     raise
-                if self._stop_asked.wait(max(pause, min(error.retry_after, waits.LONGEST_PAUSE))):
+                if self._stopped.wait(max(pause, min(error.retry_after, waits.LONGEST_PAUSE))):
                     return MessageState.STOPPED
 
     def _ask_once(self, request: ChatRequest) -> MessageState:
         self._stream = get_gateway().chat.stream(request)
-        if self._is_stopped:
+        if self._stopped.is_set():
             return MessageState.STOPPED
         with self._stream as chunks:
             for chunk in chunks:
                 self._take(chunk)
-                if self._is_stopped:
+                if self._stopped.is_set():
                     return MessageState.STOPPED
                 if self.length > LONGEST_ANSWER:
                     self._finish_reason = "length"

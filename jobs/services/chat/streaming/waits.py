@@ -11,29 +11,29 @@ from jobs.models import Message, Role
 from jobs.states import MessageState
 
 WARM = timedelta(minutes=10)
-# Of a model that starts, between two questions whether it is there; less than an answer may take, with what follows.
+# Seconds between two requests to a model that starts, and for how long it is asked at all.
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_START = 5.0, 30.0, 600.0
 PATIENCE = timedelta(seconds=5)
 WORKER, FIRST_TOKEN, START = "worker", "first_token", "start"
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds. Each pause is longer than the one before by half."""
+class Backoff:
+    """In seconds. Each pause is longer than the one before by half."""
 
     first: float = FIRST_PAUSE
     longest: float = LONGEST_PAUSE
     total: float = LONGEST_START
 
 
-PATIENT = Patience()
+BACKOFF = Backoff()
 
 
-def pauses(patience: Patience) -> Iterator[float]:
-    pause, waited = patience.first, 0.0
-    while waited < patience.total:
+def pauses(backoff: Backoff) -> Iterator[float]:
+    pause, waited = backoff.first, 0.0
+    while waited < backoff.total:
         yield pause
-        waited, pause = waited + pause, min(pause * 1.5, patience.longest)
+        waited, pause = waited + pause, min(pause * 1.5, backoff.longest)
 
 
 def wait_of(message: Message, now: datetime | None = None) -> tuple[str, int]:

@@ -8,26 +8,18 @@ import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.values import Point
 
 HEAD, TAIL = 12, 4
 LONGEST_RECORD = 2**20
-LONGEST_TAG = 100
 MOST_SERIES = 50
-MOST_STEP = 2**31 - 1
-# As Google's tuning jobs name what Hugging Face's trainer calls so.
-NAMES = {
-    "train/loss": "/train_total_loss",
-    "eval/loss": "/eval_total_loss",
-    "train/token_accuracy": "/train_fraction_of_correct_next_step_preds",
-    "eval/token_accuracy": "/eval_fraction_of_correct_next_step_preds",
-}
 Field = tuple[int, int | bytes]
 
 
 def read_points(data: bytes) -> dict[str, list[Point]]:
-    """Every series of one file, in the order of its steps; of a step that is there twice, the last."""
+    """Every series of one file by the name that it has there, in the order of its steps; of a step that is there twice,
+    the last."""
     found: dict[str, dict[int, Point]] = {}
     try:
         for record in _records(data):
@@ -59,9 +51,7 @@ def _values(record: bytes) -> Iterator[tuple[str, Point]]:
             step = value
         elif number == 5 and isinstance(value, bytes):  # noqa: PLR2004
             summary = value
-    if not summary or not 0 <= step <= MOST_STEP:
-        return
-    at = possible(datetime.fromtimestamp(time, UTC))
+    at = drop_impossible(datetime.fromtimestamp(time, UTC)) if summary else None
     if at is None:
         return
     for number, value in _fields(summary):
@@ -72,22 +62,14 @@ def _values(record: bytes) -> Iterator[tuple[str, Point]]:
 
 
 def _scalar(message: bytes) -> tuple[str, float | None]:
-    """Tag and value; no value for a picture or the like."""
+    """Tag and value; no value for an image or the like."""
     tag, measured = "", None
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):
-            tag = _name(value.decode("utf-8", "replace"))
+            tag = value.decode("utf-8", "replace")
         elif number == 2 and isinstance(value, bytes):  # noqa: PLR2004
             (measured,) = struct.unpack("<f", value)
     return tag, measured
-
-
-def _name(tag: str) -> str:
-    known = NAMES.get(tag)
-    if known:
-        return known
-    text = "".join(letter for letter in tag if letter.isprintable())
-    return f"/{text.strip('/').replace('/', '_')}"[:LONGEST_TAG] if text.strip("/") else ""
 
 
 def _fields(message: bytes) -> Iterator[Field]:

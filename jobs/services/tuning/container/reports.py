@@ -53,7 +53,7 @@ def complete(job: TuningJob, remote: RemoteTuningJob) -> RemoteTuningJob:
 
 
 def read_series(job: TuningJob) -> dict[str, list[Point]]:
-    """Of all event files in the job's folder; {} while there is none. Raises VertexError."""
+    """Of all event files in the job's folder, by their names there; {} while there is none. Raises VertexError."""
     storage, folder = get_gateway().storage, f"{job.output_uri.rstrip('/')}/{LOGS}"
     try:
         names = [one.name for one in storage.list_folder(folder, "", 100).objects]
@@ -95,8 +95,8 @@ def _read_statistics(job: TuningJob) -> dict[str, Any]:
     if not isinstance(found, dict):
         return {}
     counts = {name: str(found[name]) for name in COUNTS if _is_count(found.get(name))}
-    spreads = {name: _numbers(found[name]) for name in SPREADS if isinstance(found.get(name), dict)}
-    lists = {name: _texts(found.get(name)) for name in LISTS}
+    spreads = {name: _read_distribution(found[name]) for name in SPREADS if isinstance(found.get(name), dict)}
+    lists = {name: _read_texts(found.get(name)) for name in LISTS}
     return {**counts, **spreads, **{name: texts for name, texts in lists.items() if texts}}
 
 
@@ -105,17 +105,17 @@ def _is_count(value: object) -> bool:
     return not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) <= LONGEST_COUNT
 
 
-def _numbers(spread: Mapping[str, Any]) -> dict[str, Any]:
+def _read_distribution(spread: Mapping[str, Any]) -> dict[str, Any]:
     """A distribution, with its buckets."""
-    found = _named(spread)
+    found = _keep_numbers(spread)
     buckets = spread.get("buckets")
     if isinstance(buckets, list):
         rows = [one for one in buckets[:MOST_BUCKETS] if isinstance(one, dict)]
-        found["buckets"] = [_named(one) for one in rows]
+        found["buckets"] = [_keep_numbers(one) for one in rows]
     return found
 
 
-def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+def _keep_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers in it that have a name like those of Vertex AI."""
     found = ((name, value) for name, value in values.items() if NAME.fullmatch(name) and _is_number(value))
     return dict(islice(found, MOST_NUMBERS))
@@ -125,7 +125,7 @@ def _is_number(value: object) -> bool:
     return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _texts(value: object) -> list[str]:
+def _read_texts(value: object) -> list[str]:
     """Each in one line that a database takes."""
     found = value[:MOST_REASONS] if isinstance(value, list) else []
     return [escape(str(one)[:LONGEST_REASON])[:LONGEST_REASON] for one in found]

@@ -1,7 +1,6 @@
 """What Vertex AI is asked for: a custom job, whose container takes the arguments of Google's container for LoRA."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from jobs.services.catalogue import training_machines
 from jobs.services.catalogue.facts import tuning_facts
 from jobs.services.tuned_models.checkpoints import RESULTS
 from jobs.services.tuning.spec import TuningSpec
+from jobs.text.numbers import plain
 from jobs.vertex import get_gateway, grants
 from jobs.vertex.port import TrainingJobs
 from jobs.vertex.values import CustomJobSpec, MachineSpec
@@ -23,7 +23,7 @@ DISK_GIGABYTES = 100
 ROWS_A_STEP = 4
 
 
-def jobs_like(job: TuningJob) -> TrainingJobs[Any]:
+def choose_service(job: TuningJob) -> TrainingJobs[Any]:
     """Where Vertex AI keeps the job: among the custom jobs, or among the tuning jobs."""
     gateway = get_gateway()
     return gateway.custom_jobs if job.is_in_container else gateway.tuning
@@ -63,7 +63,7 @@ def list_arguments(job: TuningJob | TuningSpec) -> list[str]:
         "precision_mode": job.quantization or "bfloat16",
         "lora_rank": job.adapter_size,
         "num_train_epochs": job.epochs,
-        "learning_rate": _plain(job.learning_rate),
+        "learning_rate": plain(job.learning_rate),
         "per_device_train_batch_size": job.batch_size or ROWS_A_STEP,
         "gradient_accumulation_steps": 1,
         "warmup_ratio": _plain(job.warmup_ratio),
@@ -114,8 +114,4 @@ def _schedule(schedule: str) -> str:
 
 
 def _plain(number: float | None) -> str:
-    """Every digit, and never 2e-05."""
-    if number is None:
-        return ""
-    text = format(Decimal(repr(number)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return "" if number is None else plain(number)

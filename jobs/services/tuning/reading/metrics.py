@@ -41,8 +41,10 @@ def read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading:
     total = reading.changes.get("total_steps") or job.total_steps
     if train := series.get(TRAIN):
         _read_training(job, train, total, reading)
+    # Without a curve that is known as a loss of the training, any curve says how far it is.
     elif everything := [point for points in series.values() for point in points]:
-        _read_steps(job, everything, total, reading)
+        by_step = sorted(everything, key=lambda one: one.step)
+        reading.changes |= _progress(job, by_step[0], by_step[-1], total)
     if evaluated := series.get(EVAL):
         reading.changes["eval_loss"] = evaluated[-1].value if math.isfinite(evaluated[-1].value) else None
         reading.events += [_epoch_ended(job, point, total) for point in fresh[EVAL] if math.isfinite(point.value)]
@@ -55,10 +57,7 @@ def _without_impossible_steps(series: Mapping[str, Sequence[Point]]) -> dict[str
 
 def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, reading: Reading) -> None:
     last = train[-1]
-    reading.changes |= {
-        "step": last.step, "first_step_at": train[0].wall_time, "last_step_at": last.wall_time,
-        "epoch": round(last.step * job.epochs / total, 4) if total else 0,
-    }  # fmt: skip
+    reading.changes |= _progress(job, train[0], last, total)
     reading.changes["loss_curve"] = _curve([point.value for point in train if math.isfinite(point.value)])
     reading.changes["train_loss"] = last.value if math.isfinite(last.value) else None
     if not math.isfinite(last.value) and last.step > job.step:
@@ -66,10 +65,8 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
         reading.events.append((EventLevel.WARNING, sentence))
 
 
-def _read_steps(job: TuningJob, points: Sequence[Point], total: int | None, reading: Reading) -> None:
-    """How far it is, by any curve where none is called a loss of the training."""
-    first, last = min(points, key=lambda one: one.step), max(points, key=lambda one: one.step)
-    reading.changes |= {
+def _progress(job: TuningJob, first: Point, last: Point, total: int | None) -> dict[str, Any]:
+    return {
         "step": last.step, "first_step_at": first.wall_time, "last_step_at": last.wall_time,
         "epoch": round(last.step * job.epochs / total, 4) if total else 0,
     }  # fmt: skip

@@ -13,16 +13,22 @@ from jobs.vertex.values import Point
 
 TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
 TAG_LENGTH, MOST_SERIES, MOST_POINTS = 100, 60, 2000
-# Of Trainer, TRL, Axolotl and the container of Model Garden, in small letters and without signs.
+# Of Trainer, TRL, Axolotl and the containers of Model Garden and of this project, in small letters and without signs.
 ALIASES: Mapping[str, Sequence[str]] = {
     TRAIN: ("train_loss", "loss", "training_loss"),
     EVAL: ("eval_loss", "validation_loss", "val_loss"),
     "/train_fraction_of_correct_next_step_preds": (
         "train_mean_token_accuracy",
         "mean_token_accuracy",
+        "train_token_accuracy",
         "train_accuracy",
     ),
-    "/eval_fraction_of_correct_next_step_preds": ("eval_mean_token_accuracy", "eval_accuracy", "validation_accuracy"),
+    "/eval_fraction_of_correct_next_step_preds": (
+        "eval_mean_token_accuracy",
+        "eval_token_accuracy",
+        "eval_accuracy",
+        "validation_accuracy",
+    ),
     "/train_num_predictions": (),
     "/eval_num_predictions": (),
     "/train_learning_rate": ("learning_rate", "lr"),
@@ -43,7 +49,7 @@ def name_series(found: Mapping[str, Sequence[Point]]) -> dict[str, Sequence[Poin
     ranked = sorted((*_known(tag), tag) for tag in found)
     named: dict[str, Sequence[Point]] = {}
     for is_unknown, _rank, known, tag in ranked:
-        name = known if not is_unknown and known not in named else _bounded(tag)
+        name = known if not is_unknown and known not in named else _clean_name(tag)
         if name and name not in named and len(named) < MOST_SERIES:
             named[name] = thin_out(list(found[tag]), MOST_POINTS)
     return named
@@ -54,6 +60,6 @@ def _known(tag: str) -> tuple[bool, int, str]:
     return not name, rank, name
 
 
-def _bounded(tag: str) -> str:
+def _clean_name(tag: str) -> str:
     """One line without what turns the direction of text."""
     return escape(tag[:TAG_LENGTH])[:TAG_LENGTH].strip()

@@ -1,5 +1,5 @@
-"""A connection for one chat: on Google Cloud by the proxy and with the authorities of the environment, as every other
-call goes there, and to a server on this machine straight.
+"""A connection for one chat: to Google Cloud through the proxy and with the certificate authorities of the environment,
+as every other call goes there; to a server on this machine directly.
 
 `http.client` reads neither by itself; HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE are what Google's clients read.
 """
@@ -45,12 +45,12 @@ def open_connection(base: str) -> HTTPConnection:
     if parts.scheme == "http":
         return HTTPConnection(host, parts.port, timeout=CONNECT_SECONDS)
     if settings.VERTEX_API_ENDPOINT:
-        return HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=trust(""))
+        return HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=make_context(""))
     proxy = find_proxy(base)
     bundle = next((path for name in BUNDLES if (path := os.environ.get(name, ""))), "")
     if proxy is None:
-        return HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=trust(bundle))
-    connection = HTTPSConnection(proxy.host, proxy.port, timeout=CONNECT_SECONDS, context=trust(bundle))
+        return HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=make_context(bundle))
+    connection = HTTPSConnection(proxy.host, proxy.port, timeout=CONNECT_SECONDS, context=make_context(bundle))
     connection.set_tunnel(host, parts.port, proxy.headers)
     return connection
 
@@ -60,8 +60,8 @@ def explain(error: OSError, base: str) -> Unavailable:
     host = urlsplit(base).hostname or ""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _(
-            "The certificate of %(host)s isn't trusted: %(reason)s. If your network has an authority of its own, set"
-            " REQUESTS_CA_BUNDLE to a file with its certificate."
+            "The certificate of %(host)s isn't trusted: %(reason)s. If your network has its own certificate authority,"
+            " set REQUESTS_CA_BUNDLE to a file with its certificate."
         )
         return Unavailable(text % {"host": host, "reason": error.verify_message}, "UNAVAILABLE")
     proxy = None if settings.VERTEX_API_ENDPOINT else find_proxy(base)
@@ -97,8 +97,8 @@ def _sign_in(parts: SplitResult) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def trust(bundle: str) -> ssl.SSLContext:
-    """Those of certifi, or those of the file or folder `bundle` in their place."""
+def make_context(bundle: str) -> ssl.SSLContext:
+    """Trusts the certificate authorities of certifi, or those in the file or folder `bundle` in their place."""
     if not bundle:
         return httpx.create_ssl_context(trust_env=False)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import COLD, NO_TOOLS, NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
+from jobs.vertex.sdk.outside_text import clean, read_status
 from jobs.vertex.values import ChatChunk
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -16,7 +17,6 @@ MAX_REASON = 40
 MAX_CALLS, MAX_NAME = 32, 64
 DONE = "[DONE]"
 
-_WORD = re.compile(r"[A-Z_]{1,40}")
 _TOO_LONG = re.compile(
     r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)|has \d+ tokens;",
     re.IGNORECASE,
@@ -125,9 +125,8 @@ def _usage(found: Any) -> Mapping[str, int] | None:
 
 def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     code = error.get("code") if isinstance(error.get("code"), int) else 0
-    told = str(error.get("status") or "")
-    status = told if _WORD.fullmatch(told) else ""
-    message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
+    status = read_status(error.get("status"))
+    message = clean(str(error.get("message") or ""))[:MAX_MESSAGE]
     if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
         return OverQuota(_("A project quota is used up. Wait, or request more quota. (%s)") % message, "QUOTA")
     if (code in (429, 503) or status in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")) and _COLD.search(message):

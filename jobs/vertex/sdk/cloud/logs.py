@@ -5,12 +5,13 @@ The filters are those that `gcloud ai custom-jobs stream-logs` and Google's page
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
 from jobs.log_lines import escape
+from jobs.vertex.moments import read_moment, write_moment
 from jobs.vertex.sdk.clients import location_of
 from jobs.vertex.values import LogLine
 
@@ -41,10 +42,9 @@ def _id_of(name: str) -> str:
 
 def _read(wanted: str, since: datetime, most: int) -> list[LogLine]:
     """From the end, since a page holds so many only. An entry without a text says nothing to people."""
-    start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = {
         "resourceNames": [f"projects/{settings.VERTEX_PROJECT}"],
-        "filter": f'{wanted} AND timestamp>="{start}"',
+        "filter": f'{wanted} AND timestamp>="{write_moment(since)}"',
         "orderBy": "timestamp desc",
         "pageSize": min(most, MOST_ENTRIES),
     }
@@ -54,7 +54,7 @@ def _read(wanted: str, since: datetime, most: int) -> list[LogLine]:
 
 
 def _line(entry: Mapping[str, Any]) -> LogLine | None:
-    text, at = _text(entry), _moment(entry.get("timestamp"))
+    text, at = _text(entry), read_moment(entry.get("timestamp"))
     if not text or at is None:
         return None
     severity = str(entry.get("severity", "DEFAULT"))[:20]
@@ -68,12 +68,3 @@ def _text(entry: Mapping[str, Any]) -> str:
     if not found and isinstance(payload, dict):
         found = json.dumps(payload, ensure_ascii=False)
     return str(found or "").rstrip("\n")
-
-
-def _moment(text: object) -> datetime | None:
-    """Google writes nanoseconds."""
-    try:
-        found = datetime.fromisoformat(str(text)[:19])
-    except ValueError:
-        return None
-    return found.replace(tzinfo=UTC)

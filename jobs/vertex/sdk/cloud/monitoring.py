@@ -7,11 +7,12 @@ latencies are those of the whole answer. Where an endpoint reports no responses,
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
+from jobs.vertex.moments import read_moment, write_moment
 from jobs.vertex.sdk.clients import location_of
 from jobs.vertex.values import Traffic
 
@@ -67,8 +68,8 @@ class _Period:
             wanted += ' AND metric.labels.latency_type="total"'
         query = [
             ("filter", wanted),
-            ("interval.startTime", _write(self._begin)),
-            ("interval.endTime", _write(self._begin + self._part * self._parts)),
+            ("interval.startTime", write_moment(self._begin)),
+            ("interval.endTime", write_moment(self._begin + self._part * self._parts)),
             ("aggregation.alignmentPeriod", f"{self._part.total_seconds():.0f}s"),
             ("aggregation.perSeriesAligner", aligner),
             ("aggregation.crossSeriesReducer", reducer),
@@ -90,7 +91,7 @@ class _Period:
     def _points(self, points: object) -> Iterator[tuple[int, float]]:
         """By the part that each ends."""
         for point in points if isinstance(points, list) else []:
-            end, value = _read_moment(_within(point, "interval").get("endTime")), _value(_within(point, "value"))
+            end, value = read_moment(_within(point, "interval").get("endTime")), _value(_within(point, "value"))
             if end is not None and value is not None:
                 number = math.ceil((end - self._begin) / self._part) - 1
                 if 0 <= number < self._parts:
@@ -127,14 +128,3 @@ def _value(found: Mapping[str, Any]) -> float | None:
 
 def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
-
-
-def _write(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _read_moment(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)[:19]).replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -50,14 +50,14 @@ def ask(
 
 def _read(answer: Any, until: float, most: int) -> bytes:
     """As it comes: to wait for a whole piece, one that drips would be waited for as long as it likes."""
-    content = b""
+    content = bytearray()
     while part := answer.raw.read1(PIECE, decode_content=True):
         content += part
         if len(content) > most:
             raise Unavailable(_("Google Cloud answered with more than %d bytes.") % most, "UNAVAILABLE")
         if time.monotonic() > until:
             raise Unavailable(_("Google Cloud did not answer in time."), "DEADLINE_EXCEEDED")
-    return content
+    return bytes(content)
 
 
 @cache

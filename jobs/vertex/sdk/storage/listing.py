@@ -8,7 +8,7 @@ from django.conf import settings
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.sdk.translate import translate_errors
 from jobs.vertex.values import Listing, StoredObject
 
@@ -44,7 +44,7 @@ def folder(client: Any, bucket: str, path: str, token: str, limit: int) -> Listi
 
 
 def _object(blob: Any, prefix: str) -> StoredObject:
-    return StoredObject(blob.name.removeprefix(prefix), blob.size or 0, possible(blob.updated))
+    return StoredObject(blob.name.removeprefix(prefix), blob.size or 0, drop_impossible(blob.updated))
 
 
 def _page(method: Callable[..., Any], token: str, limit: int) -> tuple[list[Any], str, set[str]]:

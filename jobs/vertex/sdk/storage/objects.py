@@ -12,7 +12,7 @@ from google.cloud.storage import Client
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
-from jobs.vertex.moments import possible
+from jobs.vertex.moments import drop_impossible
 from jobs.vertex.sdk.clients import anonymous, harden
 from jobs.vertex.sdk.credentials import load
 from jobs.vertex.sdk.translate import translate_errors
@@ -62,7 +62,7 @@ class Storage:
             return None
         if blob is None:
             return None
-        return StoredObject(blob.name, blob.size or 0, possible(blob.updated), str(blob.generation or ""))
+        return StoredObject(blob.name, blob.size or 0, drop_impossible(blob.updated), str(blob.generation or ""))
 
     def delete(self, uri: str) -> None:
         bucket, name = _parts(uri)

@@ -44,9 +44,10 @@ def test_a_cap_is_an_amount(smoke, amount):
     assert said.endswith(f"{amount} is not an amount from 0 to 100 US dollars, such as 2.50")
 
 
-def test_a_bucket_is_needed(smoke, settings):
-    settings.VERTEX_BUCKET = ""
-    assert smoke("--yes") == "Set VERTEX_BUCKET, such as gs://my-bucket."
+@pytest.mark.parametrize("bucket", ["", "my-bucket", "gs://My Bucket", "gs://my-bucket/a//b"])
+def test_a_bucket_is_needed(smoke, settings, bucket):
+    settings.VERTEX_BUCKET = bucket
+    assert smoke("--yes").startswith("Set VERTEX_BUCKET, such as gs://my-bucket. ")
 
 
 def test_an_account_is_needed(smoke, owner):

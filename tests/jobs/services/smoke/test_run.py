@@ -160,10 +160,11 @@ def test_the_cap_ends_a_deployment_that_takes_too_long(smoke, google, monkeypatc
 
 def test_what_cannot_be_taken_down_is_said(smoke, google):
     google.unavailable("deployment.undeploy", times=10**6)
-    found, _said = smoke()
+    found, _said = smoke(training_usd=Decimal("0.50"))
     found.patience = timedelta(0)
     assert not found.go()
     assert outcomes(found)["Undeploy and delete"].startswith("Something is left: projects/")
+    assert found.spent >= Decimal("0.50")
 
 
 def test_an_interrupted_run_takes_down_what_it_made(smoke, google):

@@ -1,8 +1,11 @@
 """Replies as Google gives them, where they differ from the local server's."""
 
+import pytest
+
+from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.values import MachineSpec
-from tests.support.misbehaving_server import answer, bad_server
+from tests.support.misbehaving_server import answer, bad_server, error
 
 SPEC = {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
 OPTION = {
@@ -67,3 +70,10 @@ def test_a_sample_that_is_not_json(settings):
 
 def test_no_models(settings):
     assert listed(settings) == []
+
+
+def test_tokens_that_nobody_may_count_are_a_missing_right(settings):
+    with bad_server(error(403, "PERMISSION_DENIED")) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        with pytest.raises(NotAuthorised):
+            Gateway().catalogue.count_tokens("google/gemma3@gemma-3-1b-it", [{"messages": []}])

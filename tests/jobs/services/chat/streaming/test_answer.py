@@ -10,13 +10,13 @@ from django.db import connection
 from jobs.services.chat import conversations
 from jobs.services.chat.streaming import waits
 from jobs.services.chat.streaming.answer import answer
-from jobs.services.chat.streaming.waits import Patience, pauses
+from jobs.services.chat.streaming.waits import Backoff, pauses
 from jobs.vertex.errors import COLD, Unavailable
 from tests.jobs.services.chat.test_conversations import serve
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUICK = Patience(first=0.01, longest=0.02, total=0.1)
+QUICK = Backoff(first=0.01, longest=0.02, total=0.1)
 ASLEEP = Unavailable("The model was asleep and is starting.", COLD)
 
 
@@ -29,7 +29,7 @@ def question(fake_gateway):
 
 def test_the_question_is_asked_again_until_the_model_is_there(question, fake_gateway):
     fake_gateway.chat.script = [[ASLEEP], [ASLEEP], ["Arr."]]
-    answer(question.pk, patience=QUICK)
+    answer(question.pk, backoff=QUICK)
     question.refresh_from_db()
     assert (question.state, question.content, question.error_code) == ("COMPLETE", "Arr.", "")
     assert len({str(request.messages) for request in fake_gateway.chat.requests}) == 1
@@ -38,7 +38,7 @@ def test_the_question_is_asked_again_until_the_model_is_there(question, fake_gat
 
 def test_one_that_never_comes_is_given_up(question, fake_gateway):
     fake_gateway.chat.script = [[ASLEEP]] * 50
-    answer(question.pk, patience=QUICK)
+    answer(question.pk, backoff=QUICK)
     question.refresh_from_db()
     assert (question.state, question.error_code) == ("FAILED", COLD)
     assert len(fake_gateway.chat.requests) == len(list(pauses(QUICK))) + 1
@@ -46,7 +46,7 @@ def test_one_that_never_comes_is_given_up(question, fake_gateway):
 
 def test_other_troubles_and_half_an_answer_are_not_asked_again(question, fake_gateway):
     fake_gateway.chat.script = [["Half ", ASLEEP]]
-    answer(question.pk, patience=QUICK)
+    answer(question.pk, backoff=QUICK)
     question.refresh_from_db()
     assert (question.state, question.content, len(fake_gateway.chat.requests)) == ("INTERRUPTED", "Half ", 1)
 
@@ -66,11 +66,11 @@ def test_waiting_for_it_can_be_stopped(question, fake_gateway):
 
 def run(pk):
     try:
-        answer(pk, patience=Patience(first=60))
+        answer(pk, backoff=Backoff(first=60))
     finally:
         connection.close()
 
 
 def test_pauses_grow_and_end():
-    assert list(pauses(Patience(4, 8, 20))) == [4, 6, 8, 8]
-    assert sum(pauses(waits.PATIENT)) < waits.LONGEST_START + waits.LONGEST_PAUSE
+    assert list(pauses(Backoff(4, 8, 20))) == [4, 6, 8, 8]
+    assert sum(pauses(waits.BACKOFF)) < waits.LONGEST_START + waits.LONGEST_PAUSE

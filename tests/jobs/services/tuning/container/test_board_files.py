@@ -17,21 +17,21 @@ def values(series):
     return {tag: [(point.step, point.value) for point in points] for tag, points in series.items()}
 
 
-def test_the_series_have_the_names_that_vertex_ai_gives_them():
+def test_the_series_have_the_names_of_the_file():
     found = values(board_files.read_points(event_file(EVENTS)))
-    assert found.pop("/eval_perplexity")[0][1] == pytest.approx(20.085, abs=0.01)
+    assert found.pop("eval/perplexity")[0][1] == pytest.approx(20.085, abs=0.01)
     assert found == {
-        "/train_total_loss": [(1, 4.0), (2, 2.0)],
-        "/train_fraction_of_correct_next_step_preds": [(1, 0.25), (2, 0.5)],
-        "/train_learning_rate": [(1, 0.5), (2, 0.25)],
-        "/eval_total_loss": [(2, 3.0)],
-        "/eval_fraction_of_correct_next_step_preds": [(2, 0.5)],
+        "train/loss": [(1, 4.0), (2, 2.0)],
+        "train/token_accuracy": [(1, 0.25), (2, 0.5)],
+        "train/learning_rate": [(1, 0.5), (2, 0.25)],
+        "eval/loss": [(2, 3.0)],
+        "eval/token_accuracy": [(2, 0.5)],
     }
 
 
 def test_a_file_that_is_being_written_is_read_as_far_as_it_is_whole():
     whole = event_file(EVENTS)
-    losses = [len(board_files.read_points(whole[:end]).get("/train_total_loss", [])) for end in range(len(whole) + 1)]
+    losses = [len(board_files.read_points(whole[:end]).get("train/loss", [])) for end in range(len(whole) + 1)]
     assert (losses[0], losses[-1], sorted(losses) == losses) == (0, 2, True)
 
 
@@ -51,7 +51,7 @@ def test_of_a_step_that_was_trained_twice_the_later_point_counts():
     first = board_files.read_points(event_file(EVENTS))
     second = board_files.read_points(event_file([{"event": "step", "step": 2, "loss": 1.0, "time": 2000.0}]))
     for merged in (board_files.merge(first, second), board_files.merge(second, first)):
-        assert values(merged)["/train_total_loss"] == [(1, 4.0), (2, 1.0)]
+        assert values(merged)["train/loss"] == [(1, 4.0), (2, 1.0)]
 
 
 @pytest.mark.parametrize("time", [-62135596800.0, 253402300799.0, float("nan"), float("inf")])

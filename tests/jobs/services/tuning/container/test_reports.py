@@ -82,6 +82,6 @@ def test_all_event_files_together_are_read_as_far_as_one_may_be(job, fake_gatewa
     logs = f"{job.output_uri}/logs/events.out.tfevents"
     written = [event_file([step | {"step": number}]) for number in range(3)]
     fake_gateway.storage.objects |= {f"{logs}.{number}": content for number, content in enumerate(written)}
-    assert [point.step for point in reports.read_series(job)["/train_total_loss"]] == [0, 1, 2]
+    assert [point.step for point in reports.read_series(job)["train/loss"]] == [0, 1, 2]
     fake_gateway.storage.objects[f"{logs}.1"] = written[1].ljust(reports.EVENT_BYTES, b"\xff")
-    assert [point.step for point in reports.read_series(job)["/train_total_loss"]] == [1, 2]
+    assert [point.step for point in reports.read_series(job)["train/loss"]] == [1, 2]

@@ -21,6 +21,8 @@ def test_names_of_other_programs_are_known():
         "perplexity": "/eval_perplexity", "eval/perplexity": "/eval_perplexity", "BLEU": "/eval_bleu",
         "train/learning_rate": "/train_learning_rate", "train/grad_norm": "/train_grad_norm",
         "eval/mean_token_accuracy": "/eval_fraction_of_correct_next_step_preds",
+        "train/token_accuracy": "/train_fraction_of_correct_next_step_preds",
+        "eval/token_accuracy": "/eval_fraction_of_correct_next_step_preds",
     }  # fmt: skip
     assert {tag: names(tag)[0] for tag in found} == found
 

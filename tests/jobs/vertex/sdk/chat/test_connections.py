@@ -7,7 +7,7 @@ import pytest
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.sdk import clients, credentials
 from jobs.vertex.sdk.chat.answers import Chat
-from jobs.vertex.sdk.chat.connections import Proxy, explain, find_proxy, trust
+from jobs.vertex.sdk.chat.connections import Proxy, explain, find_proxy, make_context
 from jobs.vertex.values import ChatChunk
 from tests.jobs.vertex.sdk.chat.test_answers import STOP, frames, request, stream, text
 from tests.support.googlehost import TOKEN, google_host
@@ -24,10 +24,10 @@ def _on_google(settings, monkeypatch):
     settings.VERTEX_API_ENDPOINT = ""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    for cached in (credentials.load, clients._client, trust):
+    for cached in (credentials.load, clients._client, make_context):
         cached.cache_clear()
     yield
-    for cached in (credentials.load, clients._client, trust):
+    for cached in (credentials.load, clients._client, make_context):
         cached.cache_clear()
 
 

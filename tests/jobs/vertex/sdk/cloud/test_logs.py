@@ -26,6 +26,7 @@ NEWEST_FIRST = [
     entry("2026-11-30T05:01:30Z", severity="DEFAULT", jsonPayload={"step": 1}),
     entry("2026-11-30T05:01:00Z", protoPayload={"@type": "type.googleapis.com/x"}),
     entry("never", textPayload="when?"),
+    entry("9999-12-31T23:59:59Z", textPayload="No calendar has it"),
 ]  # fmt: skip
 
 
