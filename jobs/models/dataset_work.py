@@ -110,8 +110,9 @@ class DatasetImportQuerySet(models.QuerySet["DatasetImport"]):
 class DatasetImport(models.Model):
     """A file of Cloud Storage that a worker reads, checks and keeps as a dataset; the latest of each address.
 
-    `tries` also tells one run from the next: who finds another number there has lost the row. `total_bytes` is 0 until
-    the worker has found the object. `draft` is the id of the tuning draft whose `part` the dataset is for.
+    `tries` also tells one run from the next, and `created_at` one that was asked for again: who finds another value
+    there has lost the row. `total_bytes` is 0 until the worker has found the object. `draft` is the id of the tuning
+    draft whose `part` the dataset is for.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

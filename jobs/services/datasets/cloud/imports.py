@@ -129,7 +129,10 @@ def advance(pk: UUID, now: datetime, choose: Choose) -> None:
 
 
 def _own(row: DatasetImport) -> DatasetImportQuerySet:
-    return DatasetImport.objects.filter(pk=row.pk, state=ImportState.WAITING, tries=row.tries)
+    """While it belongs to this run: `tries` tells it from the next one, `created_at` from those of an address that was
+    cancelled and asked for again."""
+    same = {"created_at": row.created_at, "tries": row.tries}
+    return DatasetImport.objects.filter(pk=row.pk, state=ImportState.WAITING, **same)
 
 
 def _sentence(error: Exception) -> str:
