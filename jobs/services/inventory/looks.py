@@ -13,7 +13,7 @@ from django.db import transaction
 from jobs import live
 from jobs.models import FoundKind, FoundResource, InventoryLook
 from jobs.models.fields.names import CONTROL_CHARACTERS, LONGEST_NAME
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.services.accounts import accounts
 from jobs.services.costs import machine_prices
 from jobs.states import TUNING_TERMINAL
@@ -58,8 +58,7 @@ def forget(locations: Iterable[str]) -> None:
 def _look_at(kind: FoundKind, location: str, now: datetime, limit: int) -> bool:
     """True when something is there that was not, or the other way round."""
     last = InventoryLook.objects.filter(kind=kind, location=location).first()
-    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
-    if last and now - SHORTEST_PAUSE < last.looked_at <= now + FARTHEST:
+    if last and is_recent(last.looked_at, now, SHORTEST_PAUSE):
         return False
     try:
         page = get_gateway().inventory.list_resources(kind, location, now - AGE, limit)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from jobs import live, shortages
 from jobs.models import Endpoint, EndpointReport
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.services.endpoints import lifetime
 from jobs.states import EndpointState
 from jobs.vertex import get_gateway
@@ -64,8 +64,7 @@ def ask(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     row, is_new = EndpointReport.objects.get_or_create(endpoint=endpoint, kind=kind, defaults={"asked_at": now})
     if is_new:
         return True
-    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
-    if -FARTHEST <= now - row.asked_at < (PATIENCE if row.is_awaited else FRESH):
+    if is_recent(row.asked_at, now, PATIENCE if row.is_awaited else FRESH):
         return False
     read_at = row.read_at if row.read_at and row.read_at < now else None
     rows = EndpointReport.objects.filter(pk=row.pk, asked_at=row.asked_at)
