@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F
+
 from jobs import live, shortages
 from jobs.models import Endpoint, EndpointReport
 from jobs.models.remote import is_recent
@@ -71,9 +73,11 @@ def ask(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     return bool(rows.update(asked_at=now, read_at=read_at))
 
 
-def ask_all(now: datetime) -> list[tuple[UUID, str]]:
-    """What is read of endpoints that serve, also while nobody looks: an idle one is not one that others use."""
-    serving = Endpoint.objects.ready().exclude(resource_name="").order_by("-last_request_at")[:MOST_ENDPOINTS]
+def ask_all(now: datetime, most: int = MOST_ENDPOINTS) -> list[tuple[UUID, str]]:
+    """What is read of endpoints that serve, also while nobody looks: an idle one is not one that others use. Of too
+    many, those that were used last."""
+    used_last = F("last_request_at").desc(nulls_last=True)
+    serving = Endpoint.objects.ready().exclude(resource_name="").order_by(used_last)[:most]
     return [(endpoint.pk, kind) for endpoint in serving for kind in (HOUR, DAY) if ask(endpoint, kind, now)]
 
 
