@@ -5,7 +5,7 @@ Flex-start VMs with inference", "Use reservations with online inference", read o
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
@@ -179,15 +179,6 @@ def target_remedy(most: int) -> str:
 
 def is_service_account(text: str) -> bool:
     return len(text) <= LONGEST_ACCOUNT and bool(_ACCOUNT.fullmatch(text))
-
-
-def without_unoffered(options: ServingOptions, offered: Collection[str]) -> ServingOptions:
-    """What was asked for of one thing and is wanted of another, which does not take all of it."""
-    kept = {name: value for name, value in options.as_json().items() if name in offered}
-    kept["autoscaling"] = {
-        name: target for name, target in options.autoscaling.items() if f"autoscaling_{name}" in offered
-    }
-    return ServingOptions.from_json(kept)
 
 
 def _is_within(value: Any, least: int, most: int) -> bool:
