@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Q
 
 from jobs.models import Endpoint, LeaseKind, LedgerEntry, LedgerKind, SpendingReservation
 
@@ -73,8 +73,8 @@ def _reserved(day: date, models: dict[UUID, list[LedgerEntry]]) -> dict[UUID, De
         if entries[-1].job_id
     }
     about = Q(object_id__in=models) | Q(pk__in=by_job)
-    rows = SpendingReservation.objects.filter(about, day=day).values("pk", "object_id").annotate(sum=Sum("usd"))
+    rows = SpendingReservation.objects.filter(about, day=day).values_list("pk", "object_id", "usd")
     found: dict[UUID, Decimal] = defaultdict(Decimal)
-    for row in rows:
-        found[by_job.get(row["pk"], row["object_id"])] += row["sum"] or Decimal(0)
-    return dict(found)
+    for pk, object_id, usd in rows:
+        found[by_job.get(pk, object_id)] += usd or Decimal(0)
+    return found
