@@ -24,7 +24,7 @@ LONGEST_ID = 63
 GONE = (EndpointState.DELETED, EndpointState.UNDEPLOYED, EndpointState.FAILED)
 
 
-def attached_to(user: User, found: Iterable[FoundResource]) -> dict[str, Endpoint]:
+def find_attached(user: User, found: Iterable[FoundResource]) -> dict[str, Endpoint]:
     """The endpoints of this person that stand for these, by the name of the resource."""
     names = [one.resource_name for one in found if one.kind == FoundKind.ENDPOINT]
     rows = Endpoint.objects.visible_to(user).filter(made_here=False, resource_name__in=names).exclude(state__in=GONE)
@@ -39,7 +39,7 @@ def attach(user: User, found: FoundResource) -> Endpoint:
         if row is None:
             raise NotAllowedNow(_("The endpoint isn't in the project anymore."))
         policies.check_can_attach(user, row)
-        if endpoint := attached_to(user, [row]).get(row.resource_name):
+        if endpoint := find_attached(user, [row]).get(row.resource_name):
             return endpoint
         endpoint = _create(user, row, timezone.now())
         record(endpoint, EventLevel.INFO, _("You attached this endpoint, which wasn't made here."))

@@ -68,7 +68,7 @@ def test_twice_is_once_and_each_person_has_a_row(fake_gateway):
     first = attachment.attach(factories.owner(), found)
     assert attachment.attach(factories.owner(), found) == first
     assert attachment.attach(other, found) != first
-    assert attachment.attached_to(other, [found])[NAME].owner == other
+    assert attachment.find_attached(other, [found])[NAME].owner == other
 
 
 def test_one_without_an_address_of_its_own_answers_on_that_of_its_region(fake_gateway):
