@@ -69,14 +69,14 @@ def _look_at(kind: FoundKind, location: str, now: datetime, limit: int) -> bool:
         logger.info("What is in %s could not be listed (%s): %s", location, kind, error)
         _note(kind, location, looked_at=now, problem=str(error))
         return last is None or last.problem != str(error)
-    before = _shown(kind, location)
+    before = _list_shown(kind, location)
     with transaction.atomic():
         _keep(kind, location, page, now)
         _note(kind, location, looked_at=now, succeeded_at=now, is_whole=page.is_whole, problem="")
-    return last is None or bool(last.problem) or before != _shown(kind, location)
+    return last is None or bool(last.problem) or before != _list_shown(kind, location)
 
 
-def _shown(kind: FoundKind, location: str) -> set[tuple[Any, ...]]:
+def _list_shown(kind: FoundKind, location: str) -> set[tuple[Any, ...]]:
     rows = FoundResource.objects.filter(kind=kind, location=location)
     return set(rows.values_list("key", "state", "display_name", "is_running"))
 
