@@ -9,9 +9,11 @@ MAX_REGIONS = 20
 
 
 def list_regions() -> list[str]:
-    """The configured one, those where anything of this console or of the last looks lies, and on Google those where
+    """The configured ones, those where anything of this console or of the last looks lies, and on Google those where
     open models are tuned. `global` holds no endpoints and no models; its jobs are listed in their regions, too."""
-    known = [*_list_used(), *([] if settings.VERTEX_API_ENDPOINT else regions.REGIONS)]
+    known = _list_used()
+    if not settings.VERTEX_API_ENDPOINT:
+        known = [*settings.VERTEX_LOCATIONS, *known, *regions.REGIONS]
     found = dict.fromkeys([settings.VERTEX_LOCATION, *known])
     return [region for region in found if region != regions.GLOBAL][:MAX_REGIONS]
 
