@@ -117,6 +117,12 @@ def shortage_of(error: BaseException | None) -> Shortage | None:
     return next((found for each in _causes(error) if (found := _shortage_of_error(each))), None)
 
 
+def explain(error: Exception) -> str:
+    """For a person: the shortage behind it with the remedy, else what it says itself."""
+    shortage = shortage_of(error)
+    return join(shortage.sentence, shortage.remedy) if shortage else str(error)
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     for _depth in range(DEEPEST_CAUSE):
         if error is None:

@@ -41,9 +41,16 @@ class PublisherModel(models.Model):
         return self.display_name
 
 
-class CatalogueSync(models.Model):
-    """One row: when the catalogue was last read and, if reading failed since, why."""
+class LastSync(models.Model):
+    """One row: when a catalogue was last read and, if reading failed since, why."""
 
     succeeded_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
     error_message = DeferredTextField(blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class CatalogueSync(LastSync):
+    """Of the models."""

@@ -2,7 +2,7 @@
 Cloud Storage that are becoming datasets."""
 
 import uuid
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .dataset import Dataset, DatasetPart
-from .fields.deferred_text import DeferredTextField
+from .runs.leased_work import LeasedWork, LeasedWorkQuerySet
 
 
 class RowEdit(models.Model):
@@ -51,12 +51,7 @@ class WorkState(models.TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
-class DatasetWorkQuerySet(models.QuerySet["DatasetWork"]):
-    def due(self, now: Any) -> Self:
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), state=WorkState.WAITING)
-
-
-class DatasetWork(models.Model):
+class DatasetWork(LeasedWork):
     """The latest of each kind. `options` are what was asked for: {"latest": the newest version that the person saw},
     {"similarity": percent, 0 for equal rows only}, {"against": the other version}.
 
@@ -74,22 +69,13 @@ class DatasetWork(models.Model):
     choices = models.JSONField(default=dict)
     made = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
     tries = models.PositiveSmallIntegerField(default=0)
-    done_bytes = models.BigIntegerField(default=0)
-    total_bytes = models.BigIntegerField(default=0)
-    error = DeferredTextField(blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = DatasetWorkQuerySet.as_manager()
+    objects = LeasedWorkQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["dataset", "kind"], name="one_work_a_kind")]
         indexes = [models.Index(fields=["created_at"], name="dataset_work_due", condition=Q(state="WAITING"))]
-
-    @property
-    def percent(self) -> int:
-        return min(100 * self.done_bytes // self.total_bytes, 99) if self.total_bytes else 0
 
 
 class ImportState(models.TextChoices):
@@ -99,19 +85,17 @@ class ImportState(models.TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
 
 
-class DatasetImportQuerySet(models.QuerySet["DatasetImport"]):
+class DatasetImportQuerySet(LeasedWorkQuerySet):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
-    def due(self, now: Any) -> Self:
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), state=ImportState.WAITING)
 
-
-class DatasetImport(models.Model):
+class DatasetImport(LeasedWork):
     """A file of Cloud Storage that a worker reads, checks and keeps as a dataset; the latest of each address.
 
-    `tries` also tells one run from the next: who finds another number there has lost the row. `total_bytes` is 0 until
-    the worker has found the object. `draft` is the id of the tuning draft whose `part` the dataset is for.
+    `tries` also tells one run from the next, and `created_at` one that was asked for again: who finds another value
+    there has lost the row. `total_bytes` is 0 until the worker has found the object. `draft` is the id of the tuning
+    draft whose `part` the dataset is for.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -123,12 +107,7 @@ class DatasetImport(models.Model):
     state = models.CharField(max_length=9, choices=ImportState, default=ImportState.WAITING)
     dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
     tries = models.PositiveSmallIntegerField(default=0)
-    done_bytes = models.BigIntegerField(default=0)
-    total_bytes = models.BigIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
-    error = DeferredTextField(blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = DatasetImportQuerySet.as_manager()
 
@@ -139,7 +118,3 @@ class DatasetImport(models.Model):
 
     def __str__(self) -> str:
         return self.uri
-
-    @property
-    def percent(self) -> int:
-        return min(100 * self.done_bytes // self.total_bytes, 99) if self.total_bytes else 0

@@ -19,6 +19,12 @@ FARTHEST, FARTHEST_POLLS = timedelta(minutes=20), 40
 STRIKES_ALLOWED = 5
 
 
+def is_recent(moment: datetime | None, now: datetime, span: timedelta) -> bool:
+    """Less than `span` ago. A time farther ahead than any step puts it comes from a clock that was ahead then: nobody
+    waits for it."""
+    return moment is not None and -FARTHEST <= now - moment < span
+
+
 class RemoteQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)

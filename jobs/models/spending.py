@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .fields.deferred_text import DeferredTextField
+from .catalogue import LastSync
 
 SECONDS_AN_HOUR = 3600
 
@@ -72,12 +72,8 @@ class MachinePrice(models.Model):
         return f"{self.machine_type} in {self.region}"
 
 
-class PriceSync(models.Model):
-    """One row: when Google's price catalogue was last read and, if reading failed since, why."""
-
-    succeeded_at = models.DateTimeField(null=True, blank=True)
-    failed_at = models.DateTimeField(null=True, blank=True)
-    error_message = DeferredTextField(blank=True)
+class PriceSync(LastSync):
+    """Of Google's prices."""
 
 
 class LedgerKind(models.TextChoices):

@@ -15,6 +15,7 @@ from jobs.errors import NotAllowedNow, SpendingLimitReached
 from jobs.models import Endpoint, EventLevel, PublisherModel, SpendingReservation, TuningJob
 from jobs.services.chat import conversations
 from jobs.services.costs import estimates, spending
+from jobs.services.costs.ledger import Spent
 from jobs.services.endpoints import deployed_models, endpoints, lifetime
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
@@ -170,7 +171,7 @@ def test_what_has_no_known_price_is_refused_unless_it_is_allowed(owner):
         deploy(owner, machine="")
     limit(person=1, unknown=True)
     deploy(owner, machine="")
-    assert (spending.standing(owner).mine, Endpoint.objects.count()) == (spending.Use(Decimal(0), 1), 1)
+    assert (spending.standing(owner).mine, Endpoint.objects.count()) == (Spent(Decimal(0), 1), 1)
 
 
 @pytest.mark.parametrize(("hours", "counted"), [(1, 1), (24, 24), (48, 24), (None, 24)])

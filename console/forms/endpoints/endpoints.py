@@ -13,7 +13,7 @@ from jobs.services.endpoints.spec_rules import find_problems, hours_remedy, repl
 
 LEASES = [
     ("", _("Never automatically")),
-    (LeaseKind.IDLE.value, _("After a period without requests from this console")),
+    (LeaseKind.IDLE.value, _("After a period without requests")),
     (LeaseKind.FIXED.value, _("After a fixed time, used or not")),
 ]
 

@@ -36,7 +36,7 @@ def costs_context(user: User, *, of_everybody: bool) -> dict[str, Any]:
     found = ledger.list_costs(now - timedelta(days=DAYS), now, None if of_everybody else user)
     shown = found[:MAX_ROWS]
     names = dict(User.objects.filter(pk__in={one.owner_id for one in shown}).values_list("pk", "username"))
-    total = Spent(sum((one.spent.usd for one in found), Spent().usd), sum(one.spent.unknown for one in found))
+    total = sum((one.spent for one in found), Spent())
     return {
         "costs": [_row(one, names) for one in shown],
         "costs_total": spent_words(total),

@@ -94,7 +94,7 @@ def replicas(told: dict[str, Any]) -> str:
 
 def describe(user: User, found: Iterable[FoundResource]) -> list[Shown]:
     rows = list(found)
-    attached = attachment.attached_to(user, rows)
+    attached = attachment.find_attached(user, rows)
     return [Shown(row, attached.get(row.resource_name), policies.why_not_attach(user, row)) for row in rows]
 
 

@@ -7,11 +7,12 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models.fields.deferred_text import DeferredTextField
 from jobs.models.tuning import TuningJob
+
+from .leased_work import LeasedWork, LeasedWorkQuerySet
 
 
 class TakeawayForm(models.TextChoices):
@@ -31,12 +32,12 @@ class TakeawayState(models.TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
-class TakeawayQuerySet(models.QuerySet["Takeaway"]):
+class TakeawayQuerySet(LeasedWorkQuerySet):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
 
-class Takeaway(models.Model):
+class Takeaway(LeasedWork):
     """`files` [{"name", "size", "source", "version", "sha256"}]: `source` is an address in `gs://`, with the `version`
     of its bytes, and the name in the file store once the file is there and its `sha256` known."""
 
@@ -47,11 +48,6 @@ class Takeaway(models.Model):
     form = models.CharField(max_length=16, choices=TakeawayForm)
     state = models.CharField(max_length=8, choices=TakeawayState, default=TakeawayState.WAITING)
     files = models.JSONField(default=list)
-    done_bytes = models.BigIntegerField(default=0)
-    total_bytes = models.BigIntegerField(default=0)
-    error = DeferredTextField(blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TakeawayQuerySet.as_manager()
 

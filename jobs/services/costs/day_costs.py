@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Q
 
 from jobs.models import Endpoint, LeaseKind, LedgerEntry, LedgerKind, SpendingReservation
 
@@ -40,7 +40,7 @@ def list_unreserved(day: date) -> list[Unreserved]:
     if not models:
         return []
     ends = _fixed_ends({entry.group_id for entries in models.values() for entry in entries})
-    reserved = _reserved(day, models)
+    reserved = _sum_reserved(day, models)
     found = (_of_model(entries, start, end, ends, reserved.get(pk)) for pk, entries in models.items())
     return [one for one in found if one.usd is None or one.usd > 0]
 
@@ -65,7 +65,7 @@ def _fixed_ends(endpoints: set[UUID]) -> dict[UUID, datetime]:
     return dict(rows.values_list("pk", "undeploy_at"))
 
 
-def _reserved(day: date, models: dict[UUID, list[LedgerEntry]]) -> dict[UUID, Decimal]:
+def _sum_reserved(day: date, models: dict[UUID, list[LedgerEntry]]) -> dict[UUID, Decimal]:
     """On that day, by deployed model; 0 where the price was not known then."""
     by_job = {
         SpendingReservation.deployment_key(entries[-1].job_id): pk
@@ -73,8 +73,8 @@ def _reserved(day: date, models: dict[UUID, list[LedgerEntry]]) -> dict[UUID, De
         if entries[-1].job_id
     }
     about = Q(object_id__in=models) | Q(pk__in=by_job)
-    rows = SpendingReservation.objects.filter(about, day=day).values("pk", "object_id").annotate(sum=Sum("usd"))
+    rows = SpendingReservation.objects.filter(about, day=day).values_list("pk", "object_id", "usd")
     found: dict[UUID, Decimal] = defaultdict(Decimal)
-    for row in rows:
-        found[by_job.get(row["pk"], row["object_id"])] += row["sum"] or Decimal(0)
-    return dict(found)
+    for pk, object_id, usd in rows:
+        found[by_job.get(pk, object_id)] += usd or Decimal(0)
+    return found

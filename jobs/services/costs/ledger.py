@@ -125,13 +125,16 @@ def end_orphans(now: datetime) -> None:
 
 @dataclass(frozen=True)
 class Spent:
-    """`unknown`: how many periods without a known price are not in `usd`."""
+    """`unknown`: of how many things the price is not known; they are not in `usd`."""
 
     usd: Decimal = Decimal(0)
     unknown: int = 0
 
     def plus(self, usd: Decimal | None) -> "Spent":
         return Spent(self.usd, self.unknown + 1) if usd is None else Spent(self.usd + usd, self.unknown)
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.usd + other.usd, self.unknown + other.unknown)
 
 
 def spent_by_group(groups: Iterable[UUID], now: datetime) -> dict[UUID, Spent]:
@@ -144,11 +147,8 @@ def spent_by_group(groups: Iterable[UUID], now: datetime) -> dict[UUID, Spent]:
 
 
 def spent_between(start: datetime, end: datetime, owner: User | None = None) -> Spent:
-    """By one person, or by everybody. Periods that lie in it as a whole are added up by the database."""
-    total = Spent()
-    for one in list_costs(start, end, owner):
-        total = Spent(total.usd + one.spent.usd, total.unknown + one.spent.unknown)
-    return total
+    """By one person, or by everybody."""
+    return sum((one.spent for one in list_costs(start, end, owner)), Spent())
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Cost:
 
 
 def list_costs(start: datetime, end: datetime, owner: User | None = None) -> list[Cost]:
-    """The largest first."""
+    """The largest first. Periods that lie in the span as a whole are added up by the database."""
     entries = LedgerEntry.objects.in_period(start, end)
     entries = entries.filter(owner=owner) if owner else entries
     whole = Q(started_at__gte=start, ended_at__lte=end) | Q(kind=LedgerKind.TUNING, ended_at__lte=end)
@@ -190,5 +190,4 @@ def _add(
 ) -> None:
     key = (kind, group_id, owner_id)
     known = found.get(key, Cost(kind, group_id, owner_id, name, Spent(), False))
-    total = Spent(known.spent.usd + spent.usd, known.spent.unknown + spent.unknown)
-    found[key] = replace(known, spent=total, is_running=known.is_running or is_running)
+    found[key] = replace(known, spent=known.spent + spent, is_running=known.is_running or is_running)

@@ -76,7 +76,7 @@ def find_prices(machines: Iterable[Machine]) -> dict[Machine, Price | None]:
     wanted = set(machines)
     asked = [one for one in wanted if one.machine_type and not is_free(one.machine_type)]
     read = _read(asked)
-    return {one: _newest(read.get(one), _listed(one)) for one in wanted}
+    return {one: _choose_newest(read.get(one), _find_listed(one)) for one in wanted}
 
 
 def _read(machines: list[Machine]) -> dict[Machine, Price]:
@@ -91,13 +91,13 @@ def _read(machines: list[Machine]) -> dict[Machine, Price]:
     }
 
 
-def _listed(machine: Machine) -> Price | None:
+def _find_listed(machine: Machine) -> Price | None:
     if is_free(machine.machine_type):
         return Price(Decimal(0), machine.region, machine.spot, "", datetime.now(UTC).date())
     return _table().get(machine)
 
 
-def _newest(*prices: Price | None) -> Price | None:
+def _choose_newest(*prices: Price | None) -> Price | None:
     return max((one for one in prices if one), key=lambda one: one.as_of, default=None)
 
 

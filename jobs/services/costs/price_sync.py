@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from jobs.models import MachinePrice, PriceSync
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -50,9 +50,7 @@ def is_due(now: datetime) -> bool:
     last = PriceSync.objects.filter(pk=1).first()
     if last is None:
         return True
-    waits = ((last.succeeded_at, EVERY), (last.failed_at, AGAIN_AFTER_FAILURE))
-    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
-    return not any(at and -FARTHEST <= now - at < wait for at, wait in waits)
+    return not (is_recent(last.succeeded_at, now, EVERY) or is_recent(last.failed_at, now, AGAIN_AFTER_FAILURE))
 
 
 def find_sync() -> PriceSync | None:

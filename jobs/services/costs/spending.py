@@ -28,6 +28,7 @@ from jobs.states import DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _, join
 
 from . import day_costs, estimates, machine_prices
+from .ledger import Spent
 
 HOURS = 24
 DAY = timedelta(hours=HOURS)
@@ -38,23 +39,12 @@ Usd = Decimal | None
 
 
 @dataclass(frozen=True)
-class Use:
-    """Of a day. `unknown`: how many things without a known price."""
-
-    usd: Decimal
-    unknown: int
-
-    def plus(self, usd: Usd) -> "Use":
-        return Use(self.usd, self.unknown + 1) if usd is None else Use(self.usd + usd, self.unknown)
-
-
-@dataclass(frozen=True)
 class Standing:
     """What a page shows a person beside something paid."""
 
     limits: SpendingLimits
-    mine: Use
-    all: Use
+    mine: Spent
+    all: Spent
     zone: str
 
 
@@ -77,13 +67,13 @@ def standing(user: User) -> Standing:
     return Standing(limits(), _use_of_day(today, user), _use_of_day(today), settings.TIME_ZONE)
 
 
-def by_person(day: date) -> list[tuple[str, Use]]:
+def by_person(day: date) -> list[tuple[str, Spent]]:
     """The largest first. Without a name: of accounts that were deleted."""
     rows = SpendingReservation.objects.filter(day=day).values("user_id")
     found = rows.annotate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None)))
-    uses: dict[int | None, Use] = {row["user_id"]: Use(row["sum"] or FREE, row["unknown"]) for row in found}
+    uses: dict[int | None, Spent] = {row["user_id"]: Spent(row["sum"] or FREE, row["unknown"]) for row in found}
     for one in day_costs.list_unreserved(day):
-        uses[one.owner_id] = uses.get(one.owner_id, Use(FREE, 0)).plus(one.usd)
+        uses[one.owner_id] = uses.get(one.owner_id, Spent()).plus(one.usd)
     names = dict(User.objects.filter(pk__in=[pk for pk in uses if pk]).values_list("pk", "username"))
     people = [(names.get(pk, "") if pk else "", used) for pk, used in uses.items()]
     return sorted(people, key=lambda one: (-one[1].usd, one[0]))
@@ -254,7 +244,7 @@ def _words(asked: Decimal, used: Decimal, limit: Decimal) -> dict[str, str]:
     return {"asked": f"{asked:.2f}", "used": f"{used:.2f}", "limit": f"{limit:.2f}"}
 
 
-def _use_of_day(day: date, user: User | None = None) -> Use:
+def _use_of_day(day: date, user: User | None = None) -> Spent:
     """What was reserved on it and what runs on it since an earlier day; of everybody without a person."""
     rows = SpendingReservation.objects.filter(day=day)
     use = _use(rows.filter(user=user) if user else rows)
@@ -264,9 +254,9 @@ def _use_of_day(day: date, user: User | None = None) -> Use:
     return use
 
 
-def _use(rows: "QuerySet[SpendingReservation]") -> Use:
+def _use(rows: "QuerySet[SpendingReservation]") -> Spent:
     found = rows.aggregate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None)))
-    return Use(found["sum"] or FREE, found["unknown"])
+    return Spent(found["sum"] or FREE, found["unknown"])
 
 
 def _lock() -> SpendingLimits:

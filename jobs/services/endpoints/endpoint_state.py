@@ -84,17 +84,18 @@ def follow_endpoint(endpoint_id: UUID, remote: RemoteEndpoint, now: datetime) ->
             scaling.keep(row, found)
             ledger.follow(row, now)
         else:
-            _close(row, now, _("%s was undeployed outside this console.") % row.display_name)
+            close(row, now, _("%s was undeployed outside this console.") % row.display_name)
     hand_over(Endpoint.objects.get(pk=endpoint_id))
 
 
 def close_all(endpoint_id: UUID, now: datetime) -> None:
     """The endpoint has nothing deployed any more, or is gone."""
     for row in DeployedModel.objects.select_for_update().filter(endpoint=endpoint_id).live():
-        _close(row, now, "" if row.comes_with_endpoint else _("%s was undeployed.") % row.display_name)
+        close(row, now, "" if row.comes_with_endpoint else _("%s was undeployed.") % row.display_name)
 
 
-def _close(row: DeployedModel, now: datetime, sentence: str) -> None:
+def close(row: DeployedModel, now: datetime, sentence: str = "") -> None:
+    """Nothing of this console follows the model any more. `sentence`: for its events."""
     check(DEPLOYED_TRANSITIONS, row.state, DeployedState.UNDEPLOYED)
     row.state, row.phase, row.ended_at = DeployedState.UNDEPLOYED, Phase.CLOSED, now
     row.lease_token = row.lease_until = row.next_check_at = row.available_replicas = row.replicas_asked_at = None

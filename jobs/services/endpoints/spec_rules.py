@@ -57,7 +57,7 @@ def _replicas(values: Values) -> Iterator[Problem]:
     """None at the least only for a model that scales to zero, as its deployment said."""
     to_zero = values["min_replicas"] == 0 and values.get("scales_to_zero", False) is True
     names = ("max_replicas",) if to_zero else ("min_replicas", "max_replicas")
-    wrong = [name for name in names if not is_whole(values[name], MAX_REPLICAS)]
+    wrong = [name for name in names if not serving.is_within(values[name], 1, MAX_REPLICAS)]
     for name in wrong:
         yield Problem("out_of_range", name, replicas_remedy())
     if not wrong and values["max_replicas"] < values["min_replicas"]:
@@ -71,7 +71,7 @@ def _lease(values: Values) -> Iterator[Problem]:
         return
     if kind not in LeaseKind.values:
         yield Problem("invalid_choice", "lease_kind", _("Select when the model is undeployed."))
-    elif not is_whole(hours, LONGEST_LEASE):
+    elif not serving.is_within(hours, 1, LONGEST_LEASE):
         yield Problem("out_of_range", "lease_hours", hours_remedy())
 
 
@@ -99,10 +99,6 @@ def _share(values: Values) -> Iterator[Problem]:
 def _traffic_split(values: Values) -> Iterator[Problem]:
     if reason := traffic_split.why_not_use(values["traffic_split"]):
         yield Problem("wrong_sum", "traffic_split", reason)
-
-
-def is_whole(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 RULES: Mapping[frozenset[str], Callable[[Values], Iterator[Problem]]] = {

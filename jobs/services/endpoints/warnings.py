@@ -1,7 +1,9 @@
 """Warns who has an endpoint that costs while nobody asks it, or that is about to be undeployed by its lease."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db.models import Prefetch, Q, QuerySet
 
@@ -16,7 +18,7 @@ SOON = timedelta(minutes=15)
 
 def warn(now: datetime) -> None:
     """Once for each day-long silence and each end of a lease, however often it is called."""
-    found = [*_idle(now), *_ending(now)]
+    found = [*_warn_of_idle(now), *_warn_of_end(now)]
     rows = Notification.objects.filter(
         subject=NotificationSubject.ENDPOINT, subject_id__in=[row.pk for row, _ in found]
     )
@@ -26,24 +28,37 @@ def warn(now: datetime) -> None:
             tell(endpoint.owner_id, NotificationSubject.ENDPOINT, endpoint.pk, end)
 
 
-def _idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
-    """Ready for a day, without a request, as far as somebody counts those of other programs."""
+@dataclass(frozen=True)
+class IdleEndpoint:
+    """`since`: the last request; where there was none, when it was ready. `usd_per_hour` None: not known."""
+
+    endpoint: Endpoint
+    since: datetime
+    usd_per_hour: Decimal | None
+
+
+def find_idle(endpoints: "QuerySet[Endpoint]", now: datetime) -> Iterator[IdleEndpoint]:
+    """Those that cost: ready for a day, without a request, as far as somebody counts those of other programs."""
     then = now - IDLE
     silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
     live = Prefetch("deployed_models", DeployedModel.objects.live())
-    found = list(_serving().filter(silent).prefetch_related(live))
+    found = list(endpoints.filter(silent).prefetch_related(live))
     models = [model for endpoint in found for model in endpoint.deployed_models.all()]
     prices = machine_prices.find_prices(map(machine_prices.machine_of, models))
     for endpoint in found:
         price = machine_prices.total_per_hour(endpoint.deployed_models.all(), prices)
-        if price == 0:
-            continue
-        since = max(filter(None, (endpoint.started_at, endpoint.last_request_at)))
-        facts = {"name": endpoint.display_name, "usd_per_hour": "" if price is None else f"{price:.2f}"}
-        yield endpoint, End(NotificationKind.ENDPOINT_IDLE, f"idle-{since:%Y-%m-%dT%H:%M:%S}", facts)
+        if price != 0:
+            yield IdleEndpoint(endpoint, max(filter(None, (endpoint.started_at, endpoint.last_request_at))), price)
 
 
-def _ending(now: datetime) -> Iterator[tuple[Endpoint, End]]:
+def _warn_of_idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
+    for idle in find_idle(_serving(), now):
+        price = "" if idle.usd_per_hour is None else f"{idle.usd_per_hour:.2f}"
+        facts = {"name": idle.endpoint.display_name, "usd_per_hour": price}
+        yield idle.endpoint, End(NotificationKind.ENDPOINT_IDLE, f"idle-{idle.since:%Y-%m-%dT%H:%M:%S}", facts)
+
+
+def _warn_of_end(now: datetime) -> Iterator[tuple[Endpoint, End]]:
     for endpoint in _serving().filter(undeploy_at__gt=now, undeploy_at__lte=now + SOON):
         at = endpoint.undeploy_at
         assert at is not None

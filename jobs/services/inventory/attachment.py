@@ -13,9 +13,9 @@ from django.utils import timezone
 from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, FoundKind, FoundResource
 from jobs.services import audit
-from jobs.services.endpoints import endpoints
+from jobs.services.endpoints import endpoint_state, endpoints
 from jobs.services.remote.row_claim import record
-from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, DeployedState, EndpointState, Phase, check
+from jobs.states import ENDPOINT_TRANSITIONS, DeployedState, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import ownership, policies
@@ -24,7 +24,7 @@ LONGEST_ID = 63
 GONE = (EndpointState.DELETED, EndpointState.UNDEPLOYED, EndpointState.FAILED)
 
 
-def attached_to(user: User, found: Iterable[FoundResource]) -> dict[str, Endpoint]:
+def find_attached(user: User, found: Iterable[FoundResource]) -> dict[str, Endpoint]:
     """The endpoints of this person that stand for these, by the name of the resource."""
     names = [one.resource_name for one in found if one.kind == FoundKind.ENDPOINT]
     rows = Endpoint.objects.visible_to(user).filter(made_here=False, resource_name__in=names).exclude(state__in=GONE)
@@ -39,7 +39,7 @@ def attach(user: User, found: FoundResource) -> Endpoint:
         if row is None:
             raise NotAllowedNow(_("The endpoint isn't in the project anymore."))
         policies.check_can_attach(user, row)
-        if endpoint := attached_to(user, [row]).get(row.resource_name):
+        if endpoint := find_attached(user, [row]).get(row.resource_name):
             return endpoint
         endpoint = _create(user, row, timezone.now())
         record(endpoint, EventLevel.INFO, _("You attached this endpoint, which wasn't made here."))
@@ -57,9 +57,7 @@ def detach(endpoint: Endpoint) -> None:
         policies.check_can_detach(row)
         now = timezone.now()
         for model in DeployedModel.objects.select_for_update().filter(endpoint=row).live():
-            check(DEPLOYED_TRANSITIONS, model.state, DeployedState.UNDEPLOYED)
-            model.state, model.phase, model.ended_at, model.next_check_at = "UNDEPLOYED", Phase.CLOSED, now, None
-            model.save()
+            endpoint_state.close(model, now)
         check(ENDPOINT_TRANSITIONS, row.state, EndpointState.DELETED)
         row.state, row.phase, row.ended_at, row.next_check_at = EndpointState.DELETED, Phase.CLOSED, now, None
         row.wanted, row.lease_token, row.lease_until = EndpointState.DELETED, None, None
@@ -99,7 +97,6 @@ def _model(
 ) -> DeployedModel:
     """Where it comes from is known of a model of Model Garden only."""
     base = bases.get(ownership.key_of(told["model"]), "")
-    most = max(told["count"], told["most"], 1)
     return DeployedModel(
         pk=uuid4(),
         state=DeployedState.READY,
@@ -109,8 +106,8 @@ def _model(
         machine_type=told["machine_type"],
         accelerator_type=told["accelerator_type"],
         accelerator_count=told["accelerator_count"],
-        min_replicas=max(told["count"], 0),
-        max_replicas=most,
+        min_replicas=told["count"],
+        max_replicas=max(told["count"], told["most"], 1),
         available_replicas=told["available"],
         share=told["share"],
         deployed_model_id=told["id"],

@@ -3,7 +3,9 @@ others go on."""
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,9 +15,10 @@ from django.db import transaction
 from jobs import live
 from jobs.models import FoundKind, FoundResource, InventoryLook
 from jobs.models.fields.names import CONTROL_CHARACTERS, LONGEST_NAME
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.services.accounts import accounts
 from jobs.services.costs import machine_prices
+from jobs.services.costs.machine_prices import Machine
 from jobs.states import TUNING_TERMINAL
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -35,7 +38,7 @@ SHORTEST_PAUSE = timedelta(seconds=2)
 # In a region that has more than is read, what was seen lately stays.
 KEPT = timedelta(days=1)
 MOST, MOST_USD = 9999, Decimal("999999.9999")
-LONGEST_URI, LONGEST_KEY, LONGEST_STATE, LONGEST_RESOURCE = 1024, 128, 40, 512
+LONGEST_URI, LONGEST_KEY, LONGEST_STATE, LONGEST_RESOURCE, LONGEST_TYPE = 1024, 128, 40, 512, 64
 SEEN = ("resource_name", "display_name", "state", "facts", "is_running", "usd_per_hour", "seen_at")
 
 
@@ -58,8 +61,7 @@ def forget(locations: Iterable[str]) -> None:
 def _look_at(kind: FoundKind, location: str, now: datetime, limit: int) -> bool:
     """True when something is there that was not, or the other way round."""
     last = InventoryLook.objects.filter(kind=kind, location=location).first()
-    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
-    if last and now - SHORTEST_PAUSE < last.looked_at <= now + FARTHEST:
+    if last and is_recent(last.looked_at, now, SHORTEST_PAUSE):
         return False
     try:
         page = get_gateway().inventory.list_resources(kind, location, now - AGE, limit)
@@ -67,14 +69,14 @@ def _look_at(kind: FoundKind, location: str, now: datetime, limit: int) -> bool:
         logger.info("What is in %s could not be listed (%s): %s", location, kind, error)
         _note(kind, location, looked_at=now, problem=str(error))
         return last is None or last.problem != str(error)
-    before = _shown(kind, location)
+    before = _list_shown(kind, location)
     with transaction.atomic():
         _keep(kind, location, page, now)
         _note(kind, location, looked_at=now, succeeded_at=now, is_whole=page.is_whole, problem="")
-    return last is None or bool(last.problem) or before != _shown(kind, location)
+    return last is None or bool(last.problem) or before != _list_shown(kind, location)
 
 
-def _shown(kind: FoundKind, location: str) -> set[tuple[Any, ...]]:
+def _list_shown(kind: FoundKind, location: str) -> set[tuple[Any, ...]]:
     rows = FoundResource.objects.filter(kind=kind, location=location)
     return set(rows.values_list("key", "state", "display_name", "is_running"))
 
@@ -84,9 +86,11 @@ def _note(kind: FoundKind, location: str, **columns: Any) -> None:
 
 
 def _keep(kind: FoundKind, location: str, page: FoundPage, now: datetime) -> None:
-    found = {ownership.key_of(one.name)[:LONGEST_KEY]: one for one in ownership.without_own(kind, page.resources)}
+    named = [replace(one, name=_clean(one.name, LONGEST_RESOURCE)) for one in page.resources]
+    found = {ownership.key_of(one.name)[:LONGEST_KEY]: one for one in ownership.without_own(kind, named)}
     rows = [
-        FoundResource(kind=kind, location=location, key=key, **_columns(kind, one, now)) for key, one in found.items()
+        FoundResource(kind=kind, location=location, key=key, **_columns(kind, location, one, now))
+        for key, one in found.items()
     ]
     FoundResource.objects.bulk_create(
         rows, batch_size=200, update_conflicts=True, unique_fields=["kind", "location", "key"], update_fields=SEEN
@@ -97,15 +101,15 @@ def _keep(kind: FoundKind, location: str, page: FoundPage, now: datetime) -> Non
     gone.delete()
 
 
-def _columns(kind: FoundKind, one: Found, now: datetime) -> dict[str, Any]:
+def _columns(kind: FoundKind, location: str, one: Found, now: datetime) -> dict[str, Any]:
     is_running = bool(one.models) if kind == FoundKind.ENDPOINT else kind in JOBS and one.state not in TUNING_TERMINAL
     return {
-        "resource_name": _clean(one.name, LONGEST_RESOURCE),
-        "display_name": _clean(one.display_name, LONGEST_NAME) or _clean(ownership.key_of(one.name), LONGEST_NAME),
+        "resource_name": one.name,
+        "display_name": _clean(one.display_name, LONGEST_NAME) or ownership.key_of(one.name)[:LONGEST_NAME],
         "state": _clean(one.state, LONGEST_STATE),
         "facts": _facts(one),
         "is_running": is_running,
-        "usd_per_hour": usd_per_hour(one.machines, _location_of(one.name)) if is_running else None,
+        "usd_per_hour": usd_per_hour(one.machines, location) if is_running else None,
         "created_at": one.create_time or now,
         "seen_at": now,
     }
@@ -145,8 +149,8 @@ def _model(model: FoundModel) -> dict[str, Any]:
 
 def _machines(machines: Machines) -> dict[str, Any]:
     return {
-        "machine_type": _clean(machines.type, 64),
-        "accelerator_type": _clean(machines.accelerator, 64),
+        "machine_type": _clean(machines.type, LONGEST_TYPE),
+        "accelerator_type": _clean(machines.accelerator, LONGEST_TYPE),
         "accelerator_count": _number(machines.accelerators),
         "count": _number(machines.count),
         "most": _number(machines.most),
@@ -157,15 +161,17 @@ def _machines(machines: Machines) -> dict[str, Any]:
 def usd_per_hour(machines: Iterable[Machines], location: str) -> Decimal | None:
     """Of those that always work, as far as a column goes. None when one of the prices is not known, or nobody tells
     what works."""
-    counted = list(machines)[:MAX_MODELS] or [Machines("")]
-    prices = [(machine_prices.price(one.type, location), _number(one.count)) for one in counted]
-    if any(price is None for price, _count in prices):
-        return None
-    return min(sum((price.usd_per_hour * count for price, count in prices if price), Decimal(0)), MOST_USD)
-
-
-def _location_of(name: str) -> str:
-    return name.partition("/locations/")[2].partition("/")[0]
+    counted, region = Counter[Machine](), machine_prices.serving_region(location)
+    for one in list(machines) or [Machines("")]:
+        counted[Machine(_clean(one.type, LONGEST_TYPE), region)] += _number(one.count)
+    prices = machine_prices.find_prices(counted)
+    total = Decimal(0)
+    for machine, count in counted.items():
+        price = prices[machine]
+        if price is None:
+            return None
+        total += price.usd_per_hour * count
+    return min(round(total, 4), MOST_USD)
 
 
 def _number(value: int, most: int = MOST) -> int:

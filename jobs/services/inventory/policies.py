@@ -34,10 +34,6 @@ def why_not_detach(endpoint: Endpoint) -> str:
     return ""
 
 
-def check_can_look(user: User) -> None:
-    refuse_for(why_not_look(user))
-
-
 def check_can_attach(user: User, found: FoundResource) -> None:
     refuse_for(why_not_attach(user, found))
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from jobs import live, shortages
@@ -87,15 +86,12 @@ def prune(now: datetime) -> None:
 
 
 def due(now: datetime) -> list[UUID]:
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return list(Takeaway.objects.filter(free, state=TakeawayState.WAITING).values_list("pk", flat=True)[:20])
+    return list(Takeaway.objects.due(now).values_list("pk", flat=True)[:20])
 
 
 def advance(pk: UUID, now: datetime) -> bool:
     """Copies one file, or makes what doesn't lie in the folder. True when more is to be done at once."""
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    waiting = Takeaway.objects.filter(free, pk=pk, state=TakeawayState.WAITING)
-    if not waiting.update(lease_until=now + LEASE):
+    if not Takeaway.objects.due(now).filter(pk=pk).update(lease_until=now + LEASE):
         return False
     row = Takeaway.objects.select_related("job", "owner").get(pk=pk)
     try:

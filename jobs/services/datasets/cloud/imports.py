@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from jobs import live
+from jobs import live, shortages
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetImport, ImportState
@@ -25,8 +25,7 @@ from jobs.models.dataset_work import DatasetImportQuerySet
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.services.datasets import datasets, spec
 from jobs.services.storage import policies as storage_policies
-from jobs.shortages import shortage_of
-from jobs.text.deferred import gettext as _, join
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import VertexError
 
 from . import reading
@@ -124,17 +123,15 @@ def advance(pk: UUID, now: datetime, choose: Choose) -> None:
         return
     except (JobsError, VertexError, OSError, MemoryError) as error:
         logger.warning("%s cannot become a dataset: %s", pk, error)
-        _own(row).update(state=ImportState.FAILED, error=_sentence(error), lease_until=None)
+        _own(row).update(state=ImportState.FAILED, error=shortages.explain(error), lease_until=None)
     live.notify(row.owner_id, f"import-{pk}")
 
 
 def _own(row: DatasetImport) -> DatasetImportQuerySet:
-    return DatasetImport.objects.filter(pk=row.pk, state=ImportState.WAITING, tries=row.tries)
-
-
-def _sentence(error: Exception) -> str:
-    shortage = shortage_of(error)
-    return join(shortage.sentence, shortage.remedy) if shortage else str(error)
+    """While it belongs to this run: `tries` tells it from the next one, `created_at` from those of an address that was
+    cancelled and asked for again."""
+    same = {"created_at": row.created_at, "tries": row.tries}
+    return DatasetImport.objects.filter(pk=row.pk, state=ImportState.WAITING, **same)
 
 
 def _import(row: DatasetImport, choose: Choose) -> None:

@@ -21,7 +21,7 @@ def find(uri: str) -> StoredObject:
     """Raises DatasetRejected where there is none, VertexError where nobody may say."""
     found = get_gateway().storage.find_object(uri)
     if found is None:
-        raise DatasetRejected(_why_missing(uri))
+        raise DatasetRejected(_say_missing(uri))
     return found
 
 
@@ -44,7 +44,7 @@ class ObjectReader(SeekableReader):
             return 0
         part = self._fetch(size)
         if len(part) != size:
-            raise DatasetRejected(_changed(self._uri))
+            raise DatasetRejected(_say_changed(self._uri))
         buffer[:size] = part
         self._at += size
         self._furthest = max(self._furthest, self._at)
@@ -56,18 +56,18 @@ class ObjectReader(SeekableReader):
             try:
                 return get_gateway().storage.read_range(self._uri, self._at, size, self._found.version)
             except NotFound as error:
-                raise DatasetRejected(_changed(self._uri)) from error
+                raise DatasetRejected(_say_changed(self._uri)) from error
             except VertexError as error:
                 if not error.retryable or not tries_left:
                     raise
         raise AssertionError
 
 
-def _changed(uri: str) -> str:
+def _say_changed(uri: str) -> str:
     return _("%s was replaced or deleted while it was read. Try again once nobody writes to it.") % uri
 
 
-def _why_missing(uri: str) -> str:
+def _say_missing(uri: str) -> str:
     """Who may not look at a bucket is not told whether there is one."""
     bucket = uri.removeprefix("gs://").partition("/")[0]
     try:

@@ -12,12 +12,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from jobs import shortages
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Dataset, DatasetWork, RowEdit, WorkKind, WorkState
 from jobs.services.datasets import policies
 from jobs.services.datasets.file import open_file
-from jobs.shortages import shortage_of
-from jobs.text.deferred import gettext as _, join
+from jobs.text.deferred import gettext as _
 
 from . import changes, duplicates, write
 from .reading import Progress
@@ -90,13 +90,8 @@ def advance(pk: UUID, now: datetime) -> None:
         done = DOERS[WorkKind(work.kind)](work, _teller(work))
     except (JobsError, OSError, MemoryError) as error:
         logger.warning("%s of the dataset %s failed: %s", work.kind, work.dataset_id, error)
-        done = {"state": WorkState.FAILED, "error": _sentence(error)}
+        done = {"state": WorkState.FAILED, "error": shortages.explain(error)}
     DatasetWork.objects.filter(pk=pk).update(**{"state": WorkState.READY, **done, "lease_until": None})
-
-
-def _sentence(error: Exception) -> str:
-    shortage = shortage_of(error)
-    return join(shortage.sentence, shortage.remedy) if shortage else str(error)
 
 
 def _teller(work: DatasetWork) -> Progress:

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F
+
 from jobs import live, shortages
 from jobs.models import Endpoint, EndpointReport
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.services.endpoints import lifetime
 from jobs.states import EndpointState
 from jobs.vertex import get_gateway
@@ -64,17 +66,18 @@ def ask(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     row, is_new = EndpointReport.objects.get_or_create(endpoint=endpoint, kind=kind, defaults={"asked_at": now})
     if is_new:
         return True
-    # A time farther ahead comes from a clock that was ahead then: it is not waited for.
-    if -FARTHEST <= now - row.asked_at < (PATIENCE if row.is_awaited else FRESH):
+    if is_recent(row.asked_at, now, PATIENCE if row.is_awaited else FRESH):
         return False
     read_at = row.read_at if row.read_at and row.read_at < now else None
     rows = EndpointReport.objects.filter(pk=row.pk, asked_at=row.asked_at)
     return bool(rows.update(asked_at=now, read_at=read_at))
 
 
-def ask_all(now: datetime) -> list[tuple[UUID, str]]:
-    """What is read of endpoints that serve, also while nobody looks: an idle one is not one that others use."""
-    serving = Endpoint.objects.ready().exclude(resource_name="").order_by("-last_request_at")[:MOST_ENDPOINTS]
+def ask_all(now: datetime, most: int = MOST_ENDPOINTS) -> list[tuple[UUID, str]]:
+    """What is read of endpoints that serve, also while nobody looks: an idle one is not one that others use. Of too
+    many, those that were used last."""
+    used_last = F("last_request_at").desc(nulls_last=True)
+    serving = Endpoint.objects.ready().exclude(resource_name="").order_by(used_last)[:most]
     return [(endpoint.pk, kind) for endpoint in serving for kind in (HOUR, DAY) if ask(endpoint, kind, now)]
 
 

@@ -5,7 +5,7 @@ Flex-start VMs with inference", "Use reservations with online inference", read o
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
@@ -101,16 +101,16 @@ def list_offered(*, accelerators: bool, is_local: bool, beside: bool) -> list[st
 
 def find_problems(options: ServingOptions) -> Iterator[Problem]:
     """Of each by itself."""
-    if options.idle_minutes is not None and not _is_within(options.idle_minutes, SHORTEST_IDLE, LONGEST_IDLE):
+    if options.idle_minutes is not None and not is_within(options.idle_minutes, SHORTEST_IDLE, LONGEST_IDLE):
         yield Problem("out_of_range", "idle_minutes", idle_remedy())
-    if options.flex_start_hours is not None and not _is_within(options.flex_start_hours, 1, LONGEST_FLEX_START):
+    if options.flex_start_hours is not None and not is_within(options.flex_start_hours, 1, LONGEST_FLEX_START):
         yield Problem("out_of_range", "flex_start_hours", flex_start_remedy())
     for name, target in options.autoscaling.items():
         most = MAX_TARGET if name in COUNTED else PERCENT
         if name not in METRICS:
             sentence = _("Vertex AI doesn't scale by %(metric)s.") % {"metric": name[:40]}
             yield Problem("invalid_choice", "autoscaling", sentence)
-        elif not _is_within(target, 1, most):
+        elif not is_within(target, 1, most):
             yield Problem("out_of_range", f"autoscaling_{name}", target_remedy(most))
     if options.service_account and not is_service_account(options.service_account):
         sentence = _("Enter the e-mail address of a service account, such as name@project.iam.gserviceaccount.com.")
@@ -181,14 +181,6 @@ def is_service_account(text: str) -> bool:
     return len(text) <= LONGEST_ACCOUNT and bool(_ACCOUNT.fullmatch(text))
 
 
-def without_unoffered(options: ServingOptions, offered: Collection[str]) -> ServingOptions:
-    """What was asked for of one thing and is wanted of another, which does not take all of it."""
-    kept = {name: value for name, value in options.as_json().items() if name in offered}
-    kept["autoscaling"] = {
-        name: target for name, target in options.autoscaling.items() if f"autoscaling_{name}" in offered
-    }
-    return ServingOptions.from_json(kept)
-
-
-def _is_within(value: Any, least: int, most: int) -> bool:
+def is_within(value: Any, least: int, most: int) -> bool:
+    """A whole number, and neither less nor more."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

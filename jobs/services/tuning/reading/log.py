@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import LogSource, TuningJob
-from jobs.models.remote import FARTHEST
+from jobs.models.remote import is_recent
 from jobs.services.remote.row_claim import Claim, ClaimLost, mark
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -38,8 +38,7 @@ def _may_ask(claimed: Claim[TuningJob], *, ended: bool) -> bool:
     """The local server may be asked at every look."""
     if settings.VERTEX_API_ENDPOINT:
         return True
-    asked_at = claimed.row.log_read_at
-    if asked_at and -FARTHEST <= claimed.now - asked_at < PAUSE and not ended:
+    if is_recent(claimed.row.log_read_at, claimed.now, PAUSE) and not ended:
         return False
     if not mark(claimed, log_read_at=claimed.now):
         raise ClaimLost

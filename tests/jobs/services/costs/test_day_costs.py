@@ -11,7 +11,7 @@ from jobs.errors import SpendingLimitReached
 from jobs.models import LedgerEntry, SpendingReservation
 from jobs.services.costs import day_costs, spending
 from jobs.services.costs.day_costs import Unreserved, list_unreserved
-from jobs.services.costs.ledger import follow
+from jobs.services.costs.ledger import Spent, follow
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -128,12 +128,12 @@ def test_what_a_page_shows_of_today(owner, other):
     reserve(model, 2, about=uuid.uuid4())
     running(owner, location="europe-west4")
     standing = spending.standing(owner)
-    assert standing.mine == standing.all == spending.Use(PRICE * 24 + 2, 1)
-    assert spending.standing(other).mine == spending.Use(Decimal(0), 0)
-    assert spending.by_person(TODAY) == [(owner.username, spending.Use(PRICE * 24 + 2, 1))]
+    assert standing.mine == standing.all == Spent(PRICE * 24 + 2, 1)
+    assert spending.standing(other).mine == Spent(Decimal(0), 0)
+    assert spending.by_person(TODAY) == [(owner.username, Spent(PRICE * 24 + 2, 1))]
 
 
 def test_what_an_account_left_running_counts_for_everybody(owner):
     model = running(owner)
     LedgerEntry.objects.filter(subject_id=model.pk).update(owner=None)
-    assert spending.by_person(TODAY) == [("", spending.Use(PRICE * 24, 0))]
+    assert spending.by_person(TODAY) == [("", Spent(PRICE * 24, 0))]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_twice_is_once_and_each_person_has_a_row(fake_gateway):
     first = attachment.attach(factories.owner(), found)
     assert attachment.attach(factories.owner(), found) == first
     assert attachment.attach(other, found) != first
-    assert attachment.attached_to(other, [found])[NAME].owner == other
+    assert attachment.find_attached(other, [found])[NAME].owner == other
 
 
 def test_one_without_an_address_of_its_own_answers_on_that_of_its_region(fake_gateway):
@@ -143,6 +144,16 @@ def test_detaching_changes_nothing_in_vertex_ai(fake_gateway):
     assert AuditEntry.objects.filter(action="endpoint.detach").count() == 1
     again = attachment.attach(factories.owner(), found)
     assert (again.pk != endpoint.pk, again.state) == (True, "READY")
+
+
+def test_a_step_that_is_under_way_ends_with_detaching(fake_gateway):
+    endpoint = attachment.attach(factories.owner(), put_elsewhere(fake_gateway, "77"))
+    endpoints.request_replicas(endpoint.deployed_models.get(), minimum=1, maximum=1)
+    endpoint.deployed_models.update(lease_token=uuid4(), lease_until=NOW, operation_name="operations/1")
+    attachment.detach(endpoint)
+    row = endpoint.deployed_models.get()
+    assert (row.state, row.phase, row.operation_name) == ("UNDEPLOYED", "CLOSED", "")
+    assert (row.lease_token, row.lease_until, row.replicas_asked_at, row.next_check_at) == (None, None, None, None)
 
 
 def test_what_was_made_here_and_what_is_being_changed_is_not_detached(fake_gateway):

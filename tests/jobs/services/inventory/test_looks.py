@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from jobs.models import FoundResource, InventoryLook
 from jobs.services.inventory import looks
@@ -171,6 +172,29 @@ def test_texts_and_numbers_from_outside_are_bounded(fake_gateway):
         "available": 9999,
     }  # fmt: skip
     assert FoundResource.objects.get(key="no-name").display_name == "no-name"
+
+
+def test_no_query_holds_what_a_database_does_not_take(fake_gateway):
+    """PostgreSQL refuses NUL even where it is only looked for."""
+    wild = replace(L4, type="g2\x00")
+    fake_gateway.inventory.add(ENDPOINT, endpoint("by\x00hand", machines=wild))
+    fake_gateway.inventory.add(CUSTOM_JOB, Found(f"{PARENT}/customJobs/2\x00", "C", {}, NOW, "RUNNING"))
+    values: list[str] = []
+
+    def note(execute, sql, params, many, context):
+        values.extend(map(str, params or ()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        looks.look(LOCATION, NOW)
+    assert sorted(FoundResource.objects.values_list("key", "usd_per_hour")) == [("2", None), ("by hand", None)]
+    assert [value for value in values if "\x00" in value or "\\u0000" in value] == []
+
+
+def test_the_machines_of_a_resource_take_one_query(django_assert_num_queries):
+    types = ("g2-standard-12", "g2-standard-8", "a2-highgpu-1g")
+    with django_assert_num_queries(1):
+        looks.usd_per_hour([Machines(name) for name in types * 9], LOCATION)
 
 
 def test_what_is_no_region_is_not_asked_for(fake_gateway):

@@ -6,13 +6,14 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 
 
-def test_on_google_the_configured_region_the_used_ones_and_those_of_tuning(settings):
+def test_on_google_the_configured_regions_the_used_ones_and_those_of_tuning(settings):
     settings.VERTEX_API_ENDPOINT, settings.VERTEX_LOCATION = "", "asia-northeast3"
+    settings.VERTEX_LOCATIONS = ["europe-north1", "global"]
     factories.ready_endpoint(location="europe-west1")
     factories.job(location="global")
     assert regions.list_regions() == [
-        "asia-northeast3", "europe-west1", "us-central1", "europe-west4", "us-west1", "us-east5", "asia-southeast1",
-        "asia-southeast2",
+        "asia-northeast3", "europe-north1", "europe-west1", "us-central1", "europe-west4", "us-west1", "us-east5",
+        "asia-southeast1", "asia-southeast2",
     ]  # fmt: skip
 
 

@@ -176,6 +176,23 @@ def test_a_second_worker_takes_over_and_the_first_keeps_nothing(owner: User, fak
     assert (get_dataset(row), row.tries) == (Dataset.objects.get(), 2)
 
 
+def test_what_is_cancelled_and_asked_for_again_is_not_the_first_worker_s(
+    owner: User, fake_gateway: FakeGateway
+) -> None:
+    fake_gateway.storage.objects[URI] = ROW
+    row = imports.begin(owner, URI, name="First")
+
+    def ask_again() -> None:
+        imports.cancel(row)
+        fresh = imports.begin(owner, URI, name="Second")
+        DatasetImport.objects.filter(pk=fresh.pk).update(tries=1, lease_until=timezone.now() + imports.LEASE)
+
+    fake_gateway.during("storage.read_range", ask_again)
+    imports.advance(row.pk, timezone.now(), nothing)
+    row.refresh_from_db()
+    assert (row.state, row.name, list(Dataset.objects.all())) == (ImportState.WAITING, "Second", [])
+
+
 def test_what_kills_its_worker_ends(owner: User, fake_gateway: FakeGateway) -> None:
     fake_gateway.storage.objects[URI] = ROW
     row = imports.begin(owner, URI)

@@ -136,6 +136,12 @@ def test_endpoints_that_serve_are_measured_also_while_nobody_looks(fake_gateway)
     assert set(EndpointReport.objects.values_list("endpoint", flat=True)) == {serving.pk} - {gone.pk}
 
 
+def test_of_too_many_endpoints_those_that_were_used_last_are_measured(fake_gateway):
+    factories.ready_endpoint()
+    used = [factories.ready_endpoint(last_request_at=NOW - timedelta(hours=hours)) for hours in (3, 1, 2)]
+    assert [pk for pk, _kind in reports.ask_all(NOW, 2)] == [used[1].pk, used[1].pk, used[2].pk, used[2].pk]
+
+
 def test_a_clock_that_was_a_year_ahead_is_not_waited_for(endpoint, fake_gateway):
     read(endpoint, "1d", NOW + timedelta(days=365))
     assert reports.ask(endpoint, "1d", NOW)
