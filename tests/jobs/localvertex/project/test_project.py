@@ -13,7 +13,9 @@ from google.cloud import aiplatform_v1beta1 as vertex
 from PIL import Image
 
 from jobs.localvertex.api.hosts import project_number
+from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
+from tests.support.localservers import order_faults
 
 GEMMA = "google/gemma3@gemma-3-4b-it"
 NAME = "publishers/google/models/gemma3@gemma-3-4b-it"
@@ -47,9 +49,7 @@ def google(strict: LocalVertex) -> Iterator[LocalVertex]:
 
 
 def order(server: LocalVertex, *entries: dict) -> None:
-    path = server.folder / "faults.json"
-    path.with_suffix(".partial").write_text(json.dumps(entries))
-    path.with_suffix(".partial").rename(path)
+    order_faults(server.folder / "faults.json", *entries)
 
 
 def picture() -> str:
@@ -58,7 +58,7 @@ def picture() -> str:
     return f"data:image/png;base64,{base64.b64encode(made.getvalue()).decode()}"
 
 
-def tuned(server: LocalVertex, epochs: int = 3, **changes) -> vertex.TuningJob:
+def tune(server: LocalVertex, epochs: int = 3, **changes) -> vertex.TuningJob:
     job = server.job(base_model=GEMMA, **changes)
     job.supervised_tuning_spec.tuning_mode = FULL
     job.supervised_tuning_spec.hyper_parameters = vertex.SupervisedHyperParameters(epoch_count=epochs)
@@ -101,7 +101,7 @@ def test_terms_are_known_by_asking_for_them_only(google):
 
 @pytest.mark.slow
 def test_results_and_metrics_as_google_documents_them(google):
-    job = tuned(google, epochs=20)
+    job = tune(google, epochs=20)
     assert (job.state.name, job.error.message) == ("JOB_STATE_SUCCEEDED", "")
     prefix = f"{job.output_uri.removeprefix(f'gs://{BUCKET}/')}/"
     names = google.stored(prefix)
@@ -117,7 +117,7 @@ def test_results_and_metrics_as_google_documents_them(google):
 
 @pytest.mark.slow
 def test_a_tuned_model_is_deployed_by_its_folder_and_answers_by_its_own_host(google):
-    job = tuned(google)
+    job = tune(google)
     folder = f"{job.output_uri}/postprocess/node-0/checkpoints/final"
     request = vertex.DeployRequest(destination=PARENT, custom_model={"gcs_uri": folder})
     request.endpoint_config.endpoint_user_id = "tuned-as-google"
@@ -140,11 +140,19 @@ def test_a_tuned_model_is_deployed_by_its_folder_and_answers_by_its_own_host(goo
 
 def test_an_agent_without_a_role_fails_a_job_that_was_taken(google):
     grant(google)
-    job = tuned(google)
+    job = tune(google)
     assert (job.state.name, job.error.code) == ("JOB_STATE_FAILED", 7)
     assert job.error.message.startswith(
         f"{AGENT.partition(':')[2]} does not have storage.objects.get access to the Google Cloud Storage object gs://"
     )
+
+
+def test_a_custom_job_does_not_run_as_the_agent_of_tuning_jobs(google):
+    grant(google)
+    client = google.client(vertex.JobServiceClient)
+    given = arguments(google, "as-google", pretrained_model_name_or_path="google/gemma-3-4b-it")
+    name = create(client, given).name
+    assert until(google, client, name, "SUCCEEDED", "FAILED").error.message == ""
 
 
 def test_a_stock_out_at_once_and_as_the_end_of_an_operation(google):
@@ -162,7 +170,7 @@ def test_a_stock_out_at_once_and_as_the_end_of_an_operation(google):
 def test_a_job_can_be_ordered_to_fail(google):
     quota = "The following quotas are exceeded: GlobalConcurrentManagedOssModelTuningJobs 1"
     order(google, {"method": "create_tuning_job", "mode": "fail", "code": "RESOURCE_EXHAUSTED", "message": quota})
-    job = tuned(google)
+    job = tune(google)
     assert (job.error.code, job.error.message) == (8, quota)
 
 
