@@ -100,27 +100,33 @@ def _lines(
 ) -> Iterator[Json]:
     source = TASK if kind == "ml_job" else "aiplatform.googleapis.com%2Fprediction_container"
     moment = begin.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for number, line in enumerate(_read(path), start=1):
+    for place, line in _read(path):
         if dated := _SECOND.match(line):
             moment = max(moment, f"{dated[1]}T{dated[2]}Z")
         yield {
             "logName": f"projects/{project}/logs/{source}",
             "resource": {"type": kind, "labels": labels},
             "timestamp": moment,
-            "insertId": f"{prefix}{number:09}",
+            "insertId": f"{prefix}{place:012}",
             "severity": "INFO",
             "textPayload": line[dated.end() :] if dated else line,
         }
 
 
-def _read(path: Path) -> list[str]:
-    """Of a long one the end."""
+def _read(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines, each with its place in the file, which stays the same while the file grows. Of a long one the end."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            return file.read(LOG_BYTES).decode(errors="replace").splitlines()
+            place = max(0, path.stat().st_size - LOG_BYTES)
+            file.seek(place)
+            if place:
+                place += len(file.readline())  # the rest of a line
+            lines = file.read(LOG_BYTES).splitlines(keepends=True)
     except FileNotFoundError:
-        return []
+        return
+    for line in lines:
+        yield place, line.decode(errors="replace").rstrip("\r\n")
+        place += len(line)
 
 
 def _id_of(name: str) -> str:

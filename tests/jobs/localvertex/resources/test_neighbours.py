@@ -97,7 +97,7 @@ def test_the_lines_of_a_model_server_are_found(server):
     (deployed,) = server.deployed("logged").deployed_models
     own = 'resource.type="aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id="logged"'
     (line,) = entries(server, own)["entries"]
-    assert (line["textPayload"], line["insertId"]) == ("The fake model server starts.", f"{deployed.id}-000000001")
+    assert (line["textPayload"], line["insertId"]) == ("The fake model server starts.", f"{deployed.id}-{0:012}")
     assert line["resource"] == {
         "type": "aiplatform.googleapis.com/Endpoint",
         "labels": {"endpoint_id": "logged", "location": "us-central1", "resource_container": "p1"},
