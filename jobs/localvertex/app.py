@@ -138,19 +138,14 @@ class Application:
             self._expect(request, "POST")
             check_location(request.url.path)
             return await self._faulty(asked.method, self._inference.answer, request, asked)
-        if self._parts.as_google and services.find(request.method, request.url.path):
-            return await self._describe_project(request)
+        if self._parts.as_google and (question := services.find(request.method, request.url.path)):
+            return reply_of(request, question.answer(parse_body(await content_of(request)), self._situation))
         if neighbours.is_asked(request.method, request.url.path):
             query, body = request.query_params.multi_items(), parse_body(await content_of(request))
             reply = await run_in_threadpool(neighbours.answer, self._parts, request.url.path, query, body)
             return reply_of(request, reply)
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
-
-    async def _describe_project(self, request: Request) -> ASGIApp:
-        body = parse_body(await content_of(request))
-        situation = self._situation
-        return reply_of(request, services.answer(request.method, request.url.path, body, situation))
 
     @property
     def _situation(self) -> Situation:

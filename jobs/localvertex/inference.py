@@ -89,38 +89,34 @@ class Inference:
 
     async def answer(self, request: Request, asked: Asked) -> Response:
         """Counts it by its endpoint: what is refused at once, and what is sent when it has been sent."""
-        began, count = time.monotonic(), self._counter.count
-        chosen: list[Target] = []
+        began, deployed = time.monotonic(), ""
+
+        def count(code: int) -> None:
+            self._counter.count(asked.name, deployed, code, time.monotonic() - began)
+
         try:
-            response = await self._answer(request, asked, chosen)
+            content = await content_of(request)
+            body = parse_body(content, leniently=asked.method in TYPED)
+            target = self._find(asked, request.headers.get("host", ""), len(content), body)
+            deployed = target.deployed.id if target.deployed else ""
+            response = await self._answers[asked.method](request, target, _ease(body) if asked.is_small else body)
         except ApiError as error:
             if error.status != "NOT_FOUND" and _is_of_an_endpoint(asked):
-                count(asked.name, _deployed_of(chosen), error.http_code, time.monotonic() - began)
+                count(error.http_code)
             raise
-        if (deployed := _deployed_of(chosen)) and isinstance(response, Streamed):
-            response.at_end(lambda: count(asked.name, deployed, response.status_code, time.monotonic() - began))
-        elif deployed:
-            count(asked.name, deployed, response.status_code, time.monotonic() - began)
-        return response
-
-    async def _answer(self, request: Request, asked: Asked, chosen: list[Target]) -> Response:
-        content = await content_of(request)
-        body = parse_body(content, leniently=asked.method in TYPED)
-        if asked.is_openapi:
-            target = self._targets.of_body(asked.name, body)
-        else:
-            host = request.headers.get("host", "")
-            target = self._targets.find(asked.name, host, len(content), deployed=asked.deployed)
-        chosen.append(target)
-        response = await self._answers[asked.method](request, target, _ease(body) if asked.is_small else body)
-        if target.deployed is not None:
+        if deployed:
             response.headers["X-Vertex-AI-Endpoint-Id"] = asked.name.rpartition("/")[2]
-            response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
+            response.headers["X-Vertex-AI-Deployed-Model-Id"] = deployed
+            if isinstance(response, Streamed):
+                response.at_end(lambda: count(response.status_code))
+            else:
+                count(response.status_code)
         return response
 
-
-def _deployed_of(chosen: list[Target]) -> str:
-    return chosen[0].deployed.id if chosen and chosen[0].deployed else ""
+    def _find(self, asked: Asked, host: str, size: int, body: object) -> Target:
+        if asked.is_openapi:
+            return self._targets.of_body(asked.name, body)
+        return self._targets.find(asked.name, host, size, deployed=asked.deployed)
 
 
 def _is_of_an_endpoint(asked: Asked) -> bool:

@@ -164,10 +164,7 @@ class Round:
         """Each half second other faults of the server, in every second of them none: under faults alone nothing would
         ever be created."""
         while not self.over.wait(0.5):
-            entries = [self.fault() for _ in range(self.chance.choice((0, 0, 0, 1, 3, 9)))]
-            partial = self.servers.folder / "faults.partial"
-            partial.write_text(json.dumps(entries))
-            partial.rename(self.servers.folder / "faults.json")
+            self.servers.order(*(self.fault() for _ in range(self.chance.choice((0, 0, 0, 1, 3, 9)))))
 
     def fault(self) -> dict[str, Any]:
         method, mode = self.chance.choice(CALLS), self.chance.choice(MODES)

@@ -47,7 +47,7 @@ def test_a_smoke_run_pays_once_and_leaves_nothing(google, manage, tmp_path):
     done = manage("vertex-smoke", "--yes", "--accept-terms", f"--report={report}")
     told = report.read_text()
     assert done.returncode == 0, done.stdout + done.stderr + told
-    assert [len(google.servers.created(kind)) for kind in ("create_tuning_job", "deploy")] == [1, 1]
+    assert [len(google.servers.list_created(kind)) for kind in ("create_tuning_job", "deploy")] == [1, 1]
     assert google.list_endpoints() == []
     verdicts = {
         line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1] for line in told.splitlines() if " | " in line
@@ -61,7 +61,7 @@ def test_a_smoke_run_pays_once_and_leaves_nothing(google, manage, tmp_path):
 
 
 def test_a_project_without_billing_stops_it_before_it_pays(google, manage, tmp_path):
-    before = [len(google.servers.created(kind)) for kind in ("create_tuning_job", "deploy")]
+    before = [len(google.servers.list_created(kind)) for kind in ("create_tuning_job", "deploy")]
     google.servers.order({"mode": "project", "billing": False})
     done = manage("vertex-smoke", "--yes", "--accept-terms", f"--report={tmp_path / 'report.md'}")
     google.be_friendly()
@@ -70,4 +70,4 @@ def test_a_project_without_billing_stops_it_before_it_pays(google, manage, tmp_p
         line for line in (tmp_path / "report.md").read_text().splitlines() if line.startswith("| Check the project")
     ]
     assert "gcloud billing projects link garden-local --billing-account=BILLING_ACCOUNT" in outcome
-    assert [len(google.servers.created(kind)) for kind in ("create_tuning_job", "deploy")] == before
+    assert [len(google.servers.list_created(kind)) for kind in ("create_tuning_job", "deploy")] == before

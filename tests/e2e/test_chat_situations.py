@@ -1,6 +1,5 @@
 """A chat that cannot go on as wished: each case has its own words and a next step, and loses no text."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from tests.e2e.conftest import Visit, remarks
 from tests.jobs.localvertex.servers import FAKE_LLAMA
 from tests.support import journey
 from tests.support.headless_client import Visitor
+from tests.support.localservers import order_faults
 from tests.support.running import GEMMA, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -74,10 +74,7 @@ def board(page: Page, visit: Visit, endpoint: str) -> Page:
 
 def fault(console: Running, method: str, **values: object) -> None:
     """Of the local Vertex AI; replaces an earlier one."""
-    file = console.data_dir.parent / "faults.json"
-    partial = file.with_suffix(".new")
-    partial.write_text(json.dumps([{"method": method, "mode": "refuse", "times": 1, **values}]))
-    partial.replace(file)
+    order_faults(console.data_dir.parent / "faults.json", {"method": method, "mode": "refuse", "times": 1, **values})
 
 
 def box(page: Page) -> Locator:

@@ -87,7 +87,7 @@ def test_the_whole_way_on_google_cloud(
     assert "nothing was learned" in asked(visit, "Hello", first=True)
     show_an_image(visit, tmp_path / "red.png")
     undeploy_and_delete(visit, "Ahoy")
-    jobs, endpoints = (google.servers.created(method) for method in ("create_tuning_job", "deploy"))
+    jobs, endpoints = (google.servers.list_created(method) for method in ("create_tuning_job", "deploy"))
     assert (len(jobs), len(endpoints), google.list_endpoints(), visit.problems) == (1, 1, [], [])
     dedicated = [host for host in google.host.hosts if host.endswith(".prediction.vertexai.goog")]
     assert dedicated

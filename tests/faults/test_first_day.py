@@ -120,8 +120,8 @@ def press(client: Any, row: Any, fix: str) -> Any:
 
 
 def made_since(google: GoogleCloud) -> Callable[[], int]:
-    before = len(google.servers.created())
-    return lambda: len(google.servers.created()) - before
+    before = len(google.servers.list_created())
+    return lambda: len(google.servers.list_created()) - before
 
 
 def no_billing(google: GoogleCloud) -> None:

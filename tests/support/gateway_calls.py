@@ -25,10 +25,9 @@ TOLD = Path(__file__).with_suffix(".toml")
 REFERENCE = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/reference/rest"
 BASE = "google.cloud.aiplatform_v1beta1.services"
 PATH = re.compile(r"v\d+(?:beta\d+)?/")
-STANDARD = {"get": "get", "list": "list", "post": "create", "patch": "patch", "delete": "delete", "put": "update"}
+STANDARD = {"get": "get", "post": "create", "patch": "patch", "delete": "delete"}
 PLAIN = re.compile(r"v\d+(?:beta\d+)?/[\w/:]*\w")
 OPERATIONS = re.compile(r"/v1beta1/\{name=projects/\*/locations/\*(/operations/\*)?\}")
-COLLECTIONS = frozenset({"get", "post"})
 # Methods of the storage client that ask Google nothing.
 QUIET = frozenset({"bucket", "blob", "from_service_account_json"})
 
@@ -153,8 +152,7 @@ def _documentation(method: str, path: str) -> str:
     parts = rest.split("/")
     resource = [part for part in parts if part != "*"]
     if not verb:
-        is_collection = parts[-1] != "*" and method in COLLECTIONS
-        verb = "list" if is_collection and method == "get" else STANDARD[method]
+        verb = "list" if method == "get" and parts[-1] != "*" else STANDARD[method]
     return f"{REFERENCE}/{version}/{'.'.join(resource)}/{verb}"
 
 

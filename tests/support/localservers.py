@@ -21,6 +21,13 @@ TINY = "local/tiny@tiny-gemma3"
 TINY_FOLDER = Path(__file__).parents[1] / "fixtures" / "tiny-gemma3"
 
 
+def order_faults(file: Path, *entries: dict[str, Any]) -> None:
+    """In place of those that the file of `--faults` has. It is renamed, so that no server reads half of it."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(entries))
+    partial.rename(file)
+
+
 @dataclass
 class LocalVertex:
     """`address` as for VERTEX_API_ENDPOINT, `storage` as for STORAGE_EMULATOR_HOST."""
@@ -44,11 +51,9 @@ class LocalVertex:
 
     def order(self, *entries: dict[str, Any]) -> None:
         """What goes wrong from now on, as `jobs.localvertex.api.faults` reads it; replaces earlier faults."""
-        partial = self.folder / "faults.partial"
-        partial.write_text(json.dumps(entries))
-        partial.rename(self.folder / "faults.json")
+        order_faults(self.folder / "faults.json", *entries)
 
-    def created(self, *methods: str) -> list[str]:
+    def list_created(self, *methods: str) -> list[str]:
         """The names of all that was created by these calls, or by any."""
         path = self.folder / "vertex/ledger.jsonl"
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -2,7 +2,7 @@
 
 The file is a JSON list. An entry with a `method` goes wrong `times` times: `drop_before` and `drop_after` close the
 connection, `delay` waits, `refuse` answers an HTTP `status` with a `message`, `half_answer` ends early, and `fail` lets
-the call work and what it began fail after `seconds`, a tuning job or an operation, with the `code` and the `message`.
+the call work and what it began fail after `seconds`, a job or a deployment, with the `code` and the `message`.
 The entry of the mode `project` says for as long as it stands what is missing in the project; see
 `jobs.localvertex.project.situation`.
 """

@@ -63,9 +63,9 @@ def read_weights(family: Family, settings: Settings, reader: Any, tell: Report) 
     return weights
 
 
-def write_tokenizer(source: Path, out: Path, settings: Settings) -> None:
-    """The chat template of the file, else ours: pretrained Gemma has none. Of a byte-level tokenizer, transformers does
-    not read how it cuts texts."""
+def write_tokenizer(source: Path, out: Path, family: Family, settings: Settings) -> None:
+    """The chat template of the file, else ours for pretrained Gemma, which has none, and none for other families. Of a
+    byte-level tokenizer, transformers does not read how it cuts texts."""
     from transformers import AutoTokenizer  # noqa: PLC0415 - only this step needs it
 
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
@@ -74,7 +74,8 @@ def write_tokenizer(source: Path, out: Path, settings: Settings) -> None:
         number = settings.get(f"tokenizer.ggml.{key}_token_id")
         if number is not None:
             setattr(tokenizer, f"{name}_token", tokens[number])
-    tokenizer.chat_template = settings.get("tokenizer.chat_template") or OWN_TEMPLATE.read_text(encoding="utf-8")
+    own = OWN_TEMPLATE.read_text(encoding="utf-8") if family is GEMMA_3 else None
+    tokenizer.chat_template = settings.get("tokenizer.chat_template") or own
     tokenizer.save_pretrained(out)
     if settings.get("tokenizer.ggml.model") == "gpt2":
         path = out / "tokenizer.json"
@@ -96,7 +97,7 @@ def convert(source: Path, out: Path, tell: Report) -> None:
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tell("tokenizer", 0.0)
-    write_tokenizer(source, out, settings)
+    write_tokenizer(source, out, family, settings)
 
 
 def prepare(source: Path, out: Path, tell: Report = report) -> None:

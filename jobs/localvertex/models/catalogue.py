@@ -8,13 +8,13 @@ from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.engine.families.table import TITLES
-from jobs.localvertex.models.packaged import SEES, how_to_get
+from jobs.localvertex.models.packaged import GEMMA, SEES, SMOLLM, how_to_get
 
 FILE = Path(__file__).with_name("catalogue.json")
 WITHOUT_CHAT = Path(__file__).with_name("without_chat.json")  # what Model Garden has as well, and nothing here serves
 TUNED_HERE = ("gemma3", "medgemma", "smollm2", "llama3_1", "llama3-2", "llama3-3", "qwen3")  # from their own files
-TUNED_HERE_ONLY = ("google/gemma3@gemma-3-270m",)
-HERE_ONLY = ("huggingfacetb/smollm2@smollm2-135m-instruct", SEES)
+TUNED_HERE_ONLY = (GEMMA,)
+HERE_ONLY = (SMOLLM, SEES)
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from google.cloud.aiplatform_v1beta1.types import ModelContainerSpec
 
 from jobs.localvertex.api.errors import ApiError, precondition
+from jobs.localvertex.storage.buckets import uri_of
 
 SERVER_IMAGE = "llama.cpp"
 _SERVERS = re.compile(
@@ -26,8 +27,7 @@ def find_named_model(spec: ModelContainerSpec, artifact_uri: str) -> str:
     if not found:
         variables = {one.name: one.value for one in spec.env}
         found = next((variables[name] for name in _VARIABLES if variables.get(name)), "")
-    found = _STORAGE_URI.sub(artifact_uri, found)
-    return re.sub(r"^/gcs/", "gs://", found)
+    return uri_of(_STORAGE_URI.sub(artifact_uri, found))
 
 
 def never_ready(name: str, image: str) -> ApiError:

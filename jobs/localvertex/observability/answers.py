@@ -16,15 +16,14 @@ KEPT_SECONDS = 42 * 24 * 3600  # as Cloud Monitoring keeps these metrics
 GROWTH, SCALE = 1.25, 1.0  # milliseconds: the buckets of latencies grow exponentially
 BUCKETS = 66  # up to 40 minutes
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
+CREATE TABLE IF NOT EXISTS counts (
     minute INTEGER NOT NULL, endpoint TEXT NOT NULL, deployed TEXT NOT NULL, code TEXT NOT NULL,
-    bucket INTEGER NOT NULL, number INTEGER NOT NULL, milliseconds REAL NOT NULL,
+    bucket INTEGER NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (endpoint, minute, deployed, code, bucket)
 ) WITHOUT ROWID;
 """
 _COUNT = """
-INSERT INTO answers VALUES (?, ?, ?, ?, ?, 1, ?)
-ON CONFLICT DO UPDATE SET number = number + 1, milliseconds = milliseconds + excluded.milliseconds
+INSERT INTO counts VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1
 """
 
 
@@ -43,7 +42,6 @@ class Minute:
     begin: int
     codes: Counter[str] = field(default_factory=Counter)
     buckets: Counter[int] = field(default_factory=Counter)
-    milliseconds: float = 0.0
 
 
 class Answers:
@@ -62,8 +60,8 @@ class Answers:
 
     def count(self, endpoint: str, deployed: str, code: int, seconds: float) -> None:
         """An answer is no worse for not being counted."""
-        minute, milliseconds = int(time.time()) // MINUTE * MINUTE, seconds * 1000
-        row = [minute, endpoint, deployed, f"{code // 100}xx", bucket_of(milliseconds), milliseconds]
+        minute = int(time.time()) // MINUTE * MINUTE
+        row = [minute, endpoint, deployed, f"{code // 100}xx", bucket_of(seconds * 1000)]
         try:
             with self._lock:
                 self._database.execute(_COUNT, row)
@@ -73,21 +71,20 @@ class Answers:
     def read(self, project: str, begin: float, end: float) -> dict[Series, list[Minute]]:
         """Of a project's endpoints, the minutes that end after `begin` and not after `end`."""
         found: dict[Series, list[Minute]] = {}
-        for minute, endpoint, deployed, code, bucket, number, milliseconds in self._rows(project, begin, end):
+        for minute, endpoint, deployed, code, bucket, number in self._rows(project, begin, end):
             minutes = found.setdefault(Series(endpoint, deployed), [])
             if not minutes or minutes[-1].begin != minute:
                 minutes.append(Minute(minute))
             minutes[-1].codes[code] += number
             if code == "2xx":
                 minutes[-1].buckets[bucket] += number
-                minutes[-1].milliseconds += milliseconds
         return found
 
-    def _rows(self, project: str, begin: float, end: float) -> Iterator[tuple[int, str, str, str, int, int, float]]:
+    def _rows(self, project: str, begin: float, end: float) -> Iterator[tuple[int, str, str, str, int, int]]:
         wanted = [f"projects/{project}/", f"projects/{project}0", begin - MINUTE, end - MINUTE]
         with self._lock:
             yield from self._database.execute(
-                "SELECT minute, endpoint, deployed, code, bucket, number, milliseconds FROM answers"
+                "SELECT minute, endpoint, deployed, code, bucket, number FROM counts"
                 " WHERE endpoint > ? AND endpoint < ? AND minute > ? AND minute <= ?"
                 " ORDER BY endpoint, deployed, minute, code, bucket",
                 wanted,
@@ -100,7 +97,7 @@ def _open(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=OFF")
         database.executescript(_SCHEMA)
-        database.execute("DELETE FROM answers WHERE minute < ?", [time.time() - KEPT_SECONDS])
+        database.execute("DELETE FROM counts WHERE minute < ?", [time.time() - KEPT_SECONDS])
     except sqlite3.Error:
         database.close()
         raise

@@ -11,7 +11,7 @@ from google.cloud.aiplatform_v1beta1.types import CustomJob, Endpoint, TuningJob
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.filtering.expressions import Test, parse_expression
-from jobs.localvertex.api.filtering.filters import OPERATORS, page
+from jobs.localvertex.api.filtering.filters import DOES_NOT_NEED_ALL, OPERATORS, page, read_time
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving.pool import name_of
 from jobs.localvertex.store import Store
@@ -20,9 +20,8 @@ TASK = "workerpool0-0"
 LOG_BYTES, MOST_NAMES = 1_000_000, 100
 _PROJECT = re.compile(r"projects/([^/]+)")
 _SECOND = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:,\d+)? ")
-_ID = re.compile(r'resource\.labels\.(?:job_id|endpoint_id)\s*=\s*"?([\w-]+)')
-_ALTERNATIVES = re.compile(r"\b(?:OR|NOT)\b|(?:^|[\s(])-")
 _LABELS = ("job_id", "task_name", "endpoint_id", "location", "project_id", "resource_container")
+IDS = ("resource.labels.job_id", "resource.labels.endpoint_id")
 PATHS = (
     "resource.type", *(f"resource.labels.{label}" for label in _LABELS), "timestamp", "insertId", "severity", "logName",
 )  # fmt: skip
@@ -46,17 +45,24 @@ def list_entries(store: Store, folders: Folders, body: object) -> Json:
         raise invalid(f"resource_names must be at most {MOST_NAMES}.", "resource_names")
     if not isinstance(text or "", str) or not isinstance(size, int) or not isinstance(token, str):
         raise invalid("filter and page_token must be texts, and page_size a number.", "filter")
-    wanted = parse_expression(text, _compare) if text and text.strip() else lambda _: True
-    only = _only(text or "")
+    wanted, only = _read_filter(text or "")
     found = [one for name in dict.fromkeys(names) for one in _entries(store, folders, name, only) if wanted(one)]
     found.sort(key=lambda one: (one["timestamp"], one["insertId"]), reverse=str(order or "").endswith(" desc"))
     shown, following = page(found, size, token)
     return {"entries": shown, **({"nextPageToken": following} if following else {})}
 
 
-def _only(text: str) -> set[str]:
-    """The ids of the resources that fit at all, so that no other log is read; empty where any may fit."""
-    return set() if _ALTERNATIVES.search(text) else set(_ID.findall(text))
+def _read_filter(text: str) -> tuple[Test, set[str]]:
+    """With the ids of the resources that fit at all, so that no other log is read; empty where any may fit."""
+    ids: set[str] = set()
+
+    def compare(path: str, op: str, wanted: str) -> Test:
+        if op == "=" and path in IDS:
+            ids.add(wanted)
+        return _compare(path, op, wanted)
+
+    test = parse_expression(text, compare) if text.strip() else lambda _: True
+    return test, set() if DOES_NOT_NEED_ALL.search(text) else ids
 
 
 def _entries(store: Store, folders: Folders, resource: str, only: set[str]) -> Iterator[Json]:
@@ -94,27 +100,33 @@ def _lines(
 ) -> Iterator[Json]:
     source = TASK if kind == "ml_job" else "aiplatform.googleapis.com%2Fprediction_container"
     moment = begin.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for number, line in enumerate(_read(path), start=1):
+    for place, line in _read(path):
         if dated := _SECOND.match(line):
             moment = max(moment, f"{dated[1]}T{dated[2]}Z")
         yield {
             "logName": f"projects/{project}/logs/{source}",
             "resource": {"type": kind, "labels": labels},
             "timestamp": moment,
-            "insertId": f"{prefix}{number:09}",
+            "insertId": f"{prefix}{place:012}",
             "severity": "INFO",
             "textPayload": line[dated.end() :] if dated else line,
         }
 
 
-def _read(path: Path) -> list[str]:
-    """Of a long one the end."""
+def _read(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines, each with its place in the file, which stays the same while the file grows. Of a long one the end."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            return file.read(LOG_BYTES).decode(errors="replace").splitlines()
+            place = max(0, path.stat().st_size - LOG_BYTES)
+            file.seek(place)
+            if place:
+                place += len(file.readline())  # the rest of a line
+            lines = file.read(LOG_BYTES).splitlines(keepends=True)
     except FileNotFoundError:
-        return []
+        return
+    for line in lines:
+        yield place, line.decode(errors="replace").rstrip("\r\n")
+        place += len(line)
 
 
 def _id_of(name: str) -> str:
@@ -125,18 +137,11 @@ def _compare(path: str, op: str, wanted: str) -> Test:
     if path not in PATHS or op not in OPERATORS:
         raise invalid(f"Invalid filter expression: {path} {op} is not known here.", "filter")
     if path == "timestamp":
-        target = _moment(wanted)
-        return lambda entry: OPERATORS[op](_moment(entry["timestamp"]), target)
+        target = read_time(wanted)
+        if target is None:
+            raise invalid(f"Invalid filter expression: {wanted!r} is no time.", "filter")
+        return lambda entry: OPERATORS[op](read_time(entry["timestamp"]), target)
     return lambda entry: OPERATORS[op](_value(entry, path), wanted)
-
-
-def _moment(text: str) -> datetime:
-    """Clients write nanoseconds, which Python's library does not read."""
-    try:
-        found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
-    except ValueError:
-        raise invalid(f"Invalid filter expression: {text!r} is no time.", "filter") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _value(entry: Json, path: str) -> Any:

@@ -8,10 +8,12 @@ from typing import Any
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.filtering.expressions import Test, parse_expression
+from jobs.localvertex.api.filtering.filters import read_time
 from jobs.localvertex.api.wire import Json
 
 MOST_POINTS = 100_000
-LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # and some periods later there is still a calendar
+FIRST = datetime.fromtimestamp(0, UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # and some periods later there is still a calendar
 SHORTEST_SECONDS = 60
 NO_ALIGNER, NO_REDUCER = ("", "ALIGN_NONE"), ("", "REDUCE_NONE")
 
@@ -113,12 +115,7 @@ def _period(given: Mapping[str, str], aligner: str) -> int:
 
 
 def _moment(given: Mapping[str, str], name: str) -> float:
-    text = re.sub(r"(\.\d{6})\d+", r"\1", given.get(name, ""))
-    try:
-        found = datetime.fromisoformat(text)
-        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        moment = -1
-    if not 0 <= moment <= LATEST:
+    found = read_time(given.get(name, ""))
+    if found is None or not FIRST <= found <= LATEST:
         raise invalid(f"{name} must be a time, such as 2026-11-30T05:00:00Z.", name)
-    return moment
+    return found.timestamp()

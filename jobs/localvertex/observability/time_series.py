@@ -161,9 +161,10 @@ def _show_distribution(buckets: Counter[int]) -> Json:
     total = sum(buckets.values())
     options = {"numFiniteBuckets": answers.BUCKETS, "growthFactor": answers.GROWTH, "scale": answers.SCALE}
     middles = {bucket: answers.SCALE * answers.GROWTH ** (bucket - 0.5) for bucket in buckets}
-    mean = sum(number * middles[bucket] for bucket, number in buckets.items()) / total if total else 0.0
+    average = sum(number * middles[bucket] for bucket, number in buckets.items()) / total if total else 0.0
     counts = [str(buckets[bucket]) for bucket in range(max(buckets, default=-1) + 1)]
-    return {"count": str(total), "mean": mean, "bucketOptions": {"exponentialBuckets": options}, "bucketCounts": counts}
+    layout = {"exponentialBuckets": options}
+    return {"count": str(total), "mean": average, "bucketOptions": layout, "bucketCounts": counts}
 
 
 def _write(moment: float) -> str:

@@ -4,6 +4,7 @@ project, whatever it is called."""
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from jobs.localvertex.api.errors import ApiError, invalid
@@ -11,28 +12,30 @@ from jobs.localvertex.api.hosts import REGIONS, project_number
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.project.situation import TITLES, VERTEX, Situation
 
-PLENTY = 1_000_000
+PLENTY = 1_000_000  # of whatever has a quota: it never runs out
 GLOBAL_QUOTAS = {"GlobalConcurrentManagedOssModelTuningJobs": 1}  # as every project has it, Google's page says
 _PROJECT = r"/v1/projects/(?P<project>[^/:]+)"
 _SERVICES = rf"{_PROJECT}/services/(?P<one>[a-z]+\.googleapis\.com)"
-_QUOTA = rf"{_PROJECT}/locations/global/services/{re.escape(VERTEX)}/quotaInfos/(?P<one>\w+)"
+QUOTA = rf"{_PROJECT}/locations/global/services/{re.escape(VERTEX)}/quotaInfos/(?P<one>\w+)"
 
 
-def find(verb: str, path: str) -> tuple["Service", re.Match[str]] | None:
-    """Who is asked, and what for."""
+@dataclass(frozen=True)
+class Question:
+    """`service` is asked for what `path` has named."""
+
+    service: "Service"
+    path: re.Match[str]
+
+    def answer(self, body: object, situation: Situation) -> Json:
+        situation.check_service(self.service.name, self.path["project"])
+        return self.service.run(self.path, body, situation)
+
+
+def find(verb: str, path: str) -> Question | None:
     for (wanted, pattern), service in CALLS.items():
         if verb == wanted and (found := re.fullmatch(pattern, path)):
-            return service, found
+            return Question(service, found)
     return None
-
-
-def answer(verb: str, path: str, body: object, situation: Situation) -> Json:
-    """Only what `find` has found is asked for."""
-    found = find(verb, path)
-    assert found is not None
-    service, asked = found
-    situation.check_service(service.name, asked["project"])
-    return service.run(asked, body, situation)
 
 
 def _describe_project(asked: re.Match[str], _body: object, _situation: Situation) -> Json:
@@ -76,7 +79,7 @@ def _describe_service(asked: re.Match[str], _body: object, situation: Situation)
     }
 
 
-def _describe_quota(asked: re.Match[str], _body: object, situation: Situation) -> Json:
+def describe_quota(asked: re.Match[str], _body: object, situation: Situation) -> Json:
     """Cloud Quotas' QuotaInfo, of every region, or of the whole world in one."""
     name = asked["one"]
     value = str(situation.quotas.get(name, GLOBAL_QUOTAS.get(name, PLENTY)))
@@ -100,5 +103,5 @@ CALLS = {
     ("POST", f"{_PROJECT}:testIamPermissions"): Service("cloudresourcemanager.googleapis.com", _test_permissions),
     ("GET", f"{_PROJECT}/billingInfo"): Service("cloudbilling.googleapis.com", _describe_billing),
     ("GET", _SERVICES): Service("serviceusage.googleapis.com", _describe_service),
-    ("GET", _QUOTA): Service("cloudquotas.googleapis.com", _describe_quota),
+    ("GET", QUOTA): Service("cloudquotas.googleapis.com", describe_quota),
 }

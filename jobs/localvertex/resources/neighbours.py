@@ -9,20 +9,18 @@ from collections.abc import Sequence
 
 from google.cloud.aiplatform_v1beta1.types import Endpoint
 
-from jobs.localvertex.api.hosts import REGIONS
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.observability import time_series
 from jobs.localvertex.observability.answers import Series
 from jobs.localvertex.observability.entries import Folders, list_entries
 from jobs.localvertex.observability.queries import parse
 from jobs.localvertex.observability.series import list_series
+from jobs.localvertex.project.services import QUOTA, describe_quota
+from jobs.localvertex.project.situation import Situation
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.pool import ANSWERING, name_of
 
-PLENTY = "1000000"  # of whatever has a quota: it never runs out
-_QUOTA = re.compile(
-    r"/v1/(?P<name>projects/[^/:]+/locations/global/services/aiplatform\.googleapis\.com/quotaInfos/(?P<id>\w+))"
-)
+_QUOTA = re.compile(QUOTA)
 _SERIES = re.compile(r"/v3/projects/(?P<project>[^/:]+)/timeSeries")
 _ENTRIES = re.compile(r"/v2/entries:list")
 
@@ -34,7 +32,7 @@ def is_asked(verb: str, path: str) -> bool:
 
 def answer(parts: Parts, path: str, query: Sequence[tuple[str, str]], body: object) -> Json:
     if found := _QUOTA.fullmatch(path):
-        return _quota(found["name"], found["id"])
+        return describe_quota(found, None, Situation())
     if found := _SERIES.fullmatch(path):
         return _list_series(parts, found["project"], query)
     folders = Folders(parts.runner.folder, parts.serving.folder)
@@ -51,12 +49,3 @@ def _list_series(parts: Parts, project: str, query: Sequence[tuple[str, str]]) -
     ]
     replicas = {Series(*one): int(parts.serving.state(name_of(*one))[0] == ANSWERING) for one in here}
     return time_series.answer(asked, list_series(parts.answers, project, asked.begin, asked.end, replicas))
-
-
-def _quota(name: str, identifier: str) -> Json:
-    """Cloud Quotas' QuotaInfo."""
-    regions = [
-        {"dimensions": {"region": region}, "details": {"value": PLENTY}, "applicableLocations": [region]}
-        for region in REGIONS
-    ]
-    return {"name": name, "quotaId": identifier, "service": "aiplatform.googleapis.com", "dimensionsInfos": regions}

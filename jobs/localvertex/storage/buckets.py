@@ -13,6 +13,7 @@ from jobs.localvertex.api.errors import ApiError, invalid
 
 CHUNK = 256 * 1024 * 1024  # the emulator rewrites the whole object at each chunk: small ones make that quadratic
 TIMEOUT = (5, 60)
+MOUNT = "/gcs/"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Location:
 
     def __truediv__(self, child: str) -> "Location":
         return Location(self.bucket, f"{self.path}/{child}" if self.path else child)
+
+
+def uri_of(path: str) -> str:
+    """Containers see a bucket as a folder, `/gcs/bucket/path`; any other text is returned as it is."""
+    return f"gs://{path.removeprefix(MOUNT)}" if path.startswith(MOUNT) else path
 
 
 def location(uri: str, field: str) -> Location:

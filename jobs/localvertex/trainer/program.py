@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from google.cloud.aiplatform_v1beta1.types import CustomJob
 
@@ -82,7 +82,7 @@ def _follow(parts: Parts, name: str, stop: threading.Event) -> int:
     path, read = parts.runner.folder(name) / "train.log", 0
     while True:
         job = parts.store.get(CustomJob, name)
-        read = _copy(path, read, sys.stdout)
+        read = _copy(path, read, sys.stdout.buffer)
         if job.state in custom_jobs.ENDED:
             break
         if stop.wait(POLL_SECONDS):
@@ -93,13 +93,13 @@ def _follow(parts: Parts, name: str, stop: threading.Event) -> int:
     return FAILED
 
 
-def _copy(path: Path, start: int, to: TextIO) -> int:
+def _copy(path: Path, start: int, to: BinaryIO) -> int:
+    """As it is: what is there may end within a character."""
     if not path.exists():
         return start
     with path.open("rb") as file:
         file.seek(start)
         new = file.read()
-    if new:
-        to.write(new.decode(errors="replace"))
-        to.flush()
+    to.write(new)
+    to.flush()
     return start + len(new)

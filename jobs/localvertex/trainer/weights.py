@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import google.auth
+from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
+from requests import RequestException
 
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
-from jobs.localvertex.storage.buckets import Buckets, location
+from jobs.localvertex.storage.buckets import Buckets, location, uri_of
 
 TOKEN, SECRET = "HF_TOKEN", "HF_TOKEN_SECRET"  # noqa: S105 - names of variables
 SECRET_NAME = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
@@ -23,8 +25,8 @@ HUGGING_FACE = re.compile(r"[\w.-]+/[\w.-]+")
 def fetch(source: str, folder: Path, buckets: Buckets, environ: Mapping[str, str]) -> Path:
     """`source`: `gs://` or `/gcs/` and a folder, or a name of Hugging Face. Raises ApiError with what is to be done."""
     folder.mkdir(parents=True, exist_ok=True)
-    if re.match(r"gs://|/gcs/", source):
-        _fetch_from_bucket(re.sub(r"^/gcs/", "gs://", source), folder, buckets)
+    if (uri := uri_of(source)).startswith("gs://"):
+        _fetch_from_bucket(uri, folder, buckets)
     elif HUGGING_FACE.fullmatch(source):
         _fetch_from_hugging_face(source, folder, read_token(environ))
     else:
@@ -41,7 +43,10 @@ def read_token(environ: Mapping[str, str], session: Any = None) -> str:
         return environ.get(TOKEN, "")
     if not SECRET_NAME.fullmatch(name):
         raise invalid(f"{SECRET}={name!r} must be projects/PROJECT/secrets/NAME/versions/latest.")
-    asked = (session or _session()).get(f"{SECRETS}/v1/{name}:access", timeout=SECONDS)
+    try:
+        asked = (session or _session()).get(f"{SECRETS}/v1/{name}:access", timeout=SECONDS)
+    except (GoogleAuthError, RequestException) as error:
+        raise ApiError("UNAVAILABLE", f"The secret {name} cannot be read: {error}") from error
     if asked.status_code != 200:  # noqa: PLR2004
         raise ApiError(
             "PERMISSION_DENIED",
@@ -58,9 +63,9 @@ def _session() -> Any:
 
 def _fetch_from_bucket(uri: str, folder: Path, buckets: Buckets) -> None:
     place = location(uri, "--pretrained_model_name_or_path")
-    names = [name for name in buckets.children(place) if any(Path(name).match(pattern) for pattern in FILES)]
-    for name in names:
-        if "/" not in name and not (folder / name).exists():
+    for name in buckets.children(place):
+        is_wanted = "/" not in name and any(Path(name).match(pattern) for pattern in FILES)
+        if is_wanted and not (folder / name).exists():
             buckets.download(place / name, folder / name)
 
 

@@ -1,5 +1,5 @@
-"""What a job needs of its buckets on Google Cloud: that they are in its region, which is asked at once, and a role for
-Vertex AI's own account for tuning, without which it fails minutes after it was taken."""
+"""What a tuning job needs of its buckets on Google Cloud: that they are in its region, which is asked at once, and a
+role for Vertex AI's own account for tuning, without which it fails minutes after it was taken."""
 
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
@@ -10,8 +10,6 @@ from jobs.localvertex.storage.buckets import Buckets, location
 AGENT = "gcp-sa-vertex-moss-ft"
 READING = ("roles/storage.objectViewer", "roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
 WRITING = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
-
-
 MULTI_REGIONS = {"us": "us-", "eu": "europe-", "asia": "asia-"}
 
 

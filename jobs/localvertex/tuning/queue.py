@@ -188,7 +188,7 @@ class Runner:
     def _tune(self, job: TuningJob, training: Training) -> None:
         weights = self._await_weights(job, training)
         self._begin(job.name)
-        if self._as_google:
+        if self._as_google and kind_of(job.name) is TuningJob:
             agents.require_access(job, self._buckets)
         wait_to_fail(self._store.note(job.name), partial(self._leaving, job.name))
         self._check(job.name)

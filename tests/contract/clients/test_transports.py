@@ -21,7 +21,7 @@ from tests.contract.clients.conftest import OVER_GRPC
 from tests.contract.clients.recording import PROGRAM
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.support.googlehost import certificate_of
-from tests.support.localservers import storage_emulator
+from tests.support.localservers import order_faults, storage_emulator
 
 DEDICATED = f"{PARENT}/endpoints/dedicated"
 TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
@@ -51,9 +51,7 @@ class Secure(LocalVertex):
 
     def fault(self, method, mode, **more) -> None:
         entry = {"method": method, "mode": mode, "times": 1, "set_at": time.time_ns(), **more}
-        partial = self.folder / "faults.partial"
-        partial.write_text(json.dumps([entry]))
-        partial.rename(self.folder / "faults.json")
+        order_faults(self.folder / "faults.json", entry)
 
     def post(self, path: str, body: object, host: str, **headers: str) -> httpx.Response:
         """As curl does with --cacert and --resolve."""

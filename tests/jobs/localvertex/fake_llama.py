@@ -123,6 +123,7 @@ if __name__ == "__main__":
     if "FAKE_LLAMA_STARTS" in os.environ:
         with open(os.environ["FAKE_LLAMA_STARTS"], "a") as file:
             file.write(f"{os.getpid()}\n")
+    print("The fake model server starts.", flush=True)
     time.sleep(float(os.environ.get("FAKE_LLAMA_SECONDS", "0")))
     server = ThreadingUnixStreamServer(config["socket"], Handler)
     server.daemon_threads = True

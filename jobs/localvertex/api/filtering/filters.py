@@ -29,7 +29,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 # Where a term may fail and the whole be true.
-_DOES_NOT_NEED_ALL = re.compile(r"\b(OR|NOT)\b|(^|[\s(])-")
+DOES_NOT_NEED_ALL = re.compile(r"\b(OR|NOT)\b|(^|[\s(])-")
 _EMPTY = {TEXT: "", ENUM: "", NUMBER: 0.0, FLAG: "false"}
 
 
@@ -56,7 +56,7 @@ def select(kind: type[Resource], resources: Sequence[Resource], expression: str)
 
     wanted = parse_expression(expression, compare)
     if isinstance(resources, Stored):
-        return resources.choose(wanted, [] if _DOES_NOT_NEED_ALL.search(expression) else needed)
+        return resources.choose(wanted, [] if DOES_NOT_NEED_ALL.search(expression) else needed)
     return [resource for resource in resources if wanted(render(resource))]
 
 
@@ -125,7 +125,7 @@ def _value(form: str, value: Any) -> Any:
         return _EMPTY.get(form)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if form == TIME:
-        return _time(text)
+        return read_time(text)
     if form == NUMBER:
         return float(text) if re.fullmatch(r"-?\d{1,30}(\.\d+)?", text) else None
     if form == FLAG:
@@ -133,7 +133,8 @@ def _value(form: str, value: Any) -> Any:
     return text
 
 
-def _time(text: str) -> datetime | None:
+def read_time(text: str) -> datetime | None:
+    """In UTC where it names no zone; None for what is no time."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -170,7 +171,7 @@ def _key(path: Path) -> Callable[[Json], tuple[int, float, str]]:
         value = path.value(body)
         if value is None:
             return 0, 0.0, ""
-        if path.form == TIME and (moment := _time(str(value))):
+        if path.form == TIME and (moment := read_time(str(value))):
             return 1, moment.timestamp(), ""
         number = _value(NUMBER, value)
         return (2, 0.0, str(value)) if number is None else (1, number, "")

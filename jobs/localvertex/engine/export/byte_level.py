@@ -1,14 +1,12 @@
 """The vocabulary of a byte-level tokenizer.json (GPT-2's kind) as llama.cpp needs it: tokens, kinds and merges."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from gguf import GGUFWriter, TokenType
 
-from jobs.localvertex.engine.export.vocabulary import write_named_tokens
+from jobs.localvertex.engine.export.vocabulary import sort_by_id, write_named_tokens
 from jobs.localvertex.engine.families.pre_tokenizers import name_of
-from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.tokens import load_template
 
 
@@ -19,14 +17,13 @@ def write_byte_level(writer: GGUFWriter, folder: Path, stored: dict[str, Any], r
     for added in stored["added_tokens"]:
         kind = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
         tokens[added["id"]] = (added["content"], kind)
-    if sorted(tokens) != list(range(len(tokens))):
-        raise JobError(f"The token ids of {folder.name} have gaps, so it cannot be converted.")
-    count = min(rows, len(tokens))
+    ordered = sort_by_id(tokens, folder)[:rows]
+    count = len(ordered)
     writer.add_vocab_size(count)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(name_of(stored))
-    writer.add_token_list([tokens[number][0] for number in range(count)])
-    writer.add_token_types([tokens[number][1] for number in range(count)])
+    writer.add_token_list([text for text, _kind in ordered])
+    writer.add_token_types([kind for _text, kind in ordered])
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
     writer.add_add_bos_token(_begins_with_bos(stored))
     writer.add_add_space_prefix(False)
@@ -40,11 +37,3 @@ def _begins_with_bos(stored: dict[str, Any]) -> bool:
     described = stored.get("post_processor") or {}
     steps = [step for step in described.get("processors", [described]) if step.get("type") == "TemplateProcessing"]
     return any("SpecialToken" in step["single"][0] for step in steps)
-
-
-def read_tokenizer(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise JobError(f"{folder.name} has no tokenizer.json, so it cannot be converted.")
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return stored

@@ -5,8 +5,9 @@ from typing import Any
 
 from gguf import GGML_QUANT_VERSION, MODEL_ARCH_NAMES, GGUFType, GGUFWriter, RopeScalingType, get_tensor_name_map
 
-from jobs.localvertex.engine.export.byte_level import read_tokenizer, write_byte_level
+from jobs.localvertex.engine.export.byte_level import write_byte_level
 from jobs.localvertex.engine.export.tensor_file import FILE_TYPES, TYPES, TensorFile, Weights
+from jobs.localvertex.engine.export.vocabulary import read_tokenizer
 from jobs.localvertex.engine.families.pre_tokenizers import is_byte_level
 from jobs.localvertex.engine.families.rotary import factors_of_llama_3, to_neighbours
 from jobs.localvertex.engine.families.table import MODEL_TYPES, Family

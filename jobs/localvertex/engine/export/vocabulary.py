@@ -6,13 +6,14 @@ makes a piece takes the place of its score, and both tokenizers give the same id
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gguf import GGUFWriter, TokenType
 
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.tokens import load_template, special_token, tokenizer_config
 
+Token = TypeVar("Token")
 NEVER_MERGED = -1e6
 END_OF_TURN = "<end_of_turn>"
 
@@ -40,14 +41,26 @@ def kind_of(text: str, unknown: str) -> TokenType:
     return TokenType.BYTE if is_byte else TokenType.NORMAL
 
 
-def read_pieces(folder: Path) -> list[Piece]:
-    """In order of their ids, which have no gaps."""
+def read_tokenizer(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer.json"
     if not path.is_file():
         made = " Load the folder with transformers' AutoTokenizer and save it: that writes one."
         also = made if (folder / "tokenizer.model").is_file() else ""
         raise JobError(f"{folder.name} has no tokenizer.json, so it cannot be converted.{also}")
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return stored
+
+
+def sort_by_id(tokens: dict[int, Token], folder: Path) -> list[Token]:
+    """Ids must have no gaps."""
+    if sorted(tokens) != list(range(len(tokens))):
+        raise JobError(f"The token ids of {folder.name} have gaps, so it cannot be converted.")
+    return [tokens[number] for number in range(len(tokens))]
+
+
+def read_pieces(folder: Path) -> list[Piece]:
+    """In order of their ids."""
+    stored = read_tokenizer(folder)
     model = stored["model"]
     if model["type"] != "BPE":
         raise JobError(f"The tokenizer of {folder.name} is {model['type']}, not the BPE of Gemma 3.")
@@ -59,9 +72,7 @@ def read_pieces(folder: Path) -> list[Piece]:
     }
     for token in stored["added_tokens"]:
         pieces[token["id"]] = added_piece(token, unknown)
-    if sorted(pieces) != list(range(len(pieces))):
-        raise JobError(f"The token ids of {folder.name} have gaps, so it cannot be converted.")
-    return [pieces[number] for number in range(len(pieces))]
+    return sort_by_id(pieces, folder)
 
 
 def added_piece(token: dict[str, Any], unknown: str) -> Piece:

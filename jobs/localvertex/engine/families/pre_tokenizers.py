@@ -44,7 +44,7 @@ def description_of(name: str) -> dict[str, Any]:
     """For a tokenizer.json. Raises JobError for a name that is not known here."""
     if name not in STEPS:
         raise JobError(f"The file's tokenizer cuts texts as {name!r} does, which is not known here.")
-    return {"type": "Sequence", "pretokenizers": [_described(kind, value) for kind, value in STEPS[name]]}
+    return {"type": "Sequence", "pretokenizers": [_describe(kind, value) for kind, value in STEPS[name]]}
 
 
 def _flat(described: Any) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _step(step: dict[str, Any]) -> tuple[str, str | bool]:
     return str(kind), "unknown"
 
 
-def _described(kind: str, value: str | bool) -> dict[str, Any]:
+def _describe(kind: str, value: str | bool) -> dict[str, Any]:
     if kind == "Split":
         return {"type": kind, "pattern": {"Regex": value}, "behavior": "Isolated", "invert": False}
     if kind == "Digits":

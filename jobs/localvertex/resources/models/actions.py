@@ -26,8 +26,7 @@ VLLM_IMAGE = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pyt
 
 
 def list_actions(parts: Parts, model: CatalogueModel, view: int) -> PublisherModel.CallToAction:
-    weights = parts.weights.find(model.id)
-    return _as_google(model, view) if parts.as_google else _with_facts(parts, model, weights)
+    return _as_google(model, view) if parts.as_google else _with_facts(parts, model)
 
 
 def can_deploy(parts: Parts, model: CatalogueModel) -> bool:
@@ -68,7 +67,8 @@ def _deploy_by_vllm(model: CatalogueModel, machine: Machine) -> PublisherModel.C
     )
 
 
-def _with_facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> PublisherModel.CallToAction:
+def _with_facts(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction:
+    weights = parts.weights.find(model.id)
     actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(parts, model, weights)))
     if weights is None:
         return actions

@@ -73,6 +73,7 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
             ignored=training.ignored,
             template=template,
             **start,
+            **call.failure,
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.engine.job import INSTALL_QLORA, MOST_SEED, QUANTIZATIONS, SCHEDULES
 from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
-from jobs.localvertex.storage.buckets import Location, file_location, location
+from jobs.localvertex.storage.buckets import Location, file_location, location, uri_of
 from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
 
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
@@ -139,7 +139,7 @@ def _template(name: str, names: dict[str, str]) -> str:
     if name in FORMATS or name in NAMED:
         return name if name in NAMED else ""
     option = names["train_template"]
-    if not re.match(r"gs://|/gcs/", name):
+    if not uri_of(name).startswith("gs://"):
         known = ", ".join([*FORMATS[1:], *NAMED])
         message = f"{name!r} is not known here. Name a JSON file as gs://bucket/template.json, or one of {known}"
         raise _bad(option, message)
@@ -226,7 +226,7 @@ def _place(path: str, key: str, kind: Callable[[str, str], Location] = location)
     """Containers see a bucket as a folder: `/gcs/bucket/path`."""
     if not path:
         return ""
-    return str(kind(re.sub(r"^/gcs/", "gs://", path), f"--{key}"))
+    return str(kind(uri_of(path), f"--{key}"))
 
 
 def _whole(known: dict[str, str], key: str, default: int, low: int = 1, high: int = MANY) -> int:

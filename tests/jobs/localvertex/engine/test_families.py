@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from gguf import GGUFReader
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from jobs.localvertex.engine.export.gguf import convert
-from jobs.localvertex.engine.families.table import TITLES
+from jobs.localvertex.engine.families.configuration import Settings
+from jobs.localvertex.engine.families.table import QWEN_2, TITLES
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.prepare import prepare
+from jobs.localvertex.engine.prepare import prepare, write_tokenizer
 from jobs.localvertex.engine.talk import Turn
-from jobs.localvertex.engine.tokens import ChatEncoder
+from jobs.localvertex.engine.tokens import ChatEncoder, load_template
 from tests.jobs.localvertex.engine.conftest import Workdir
 from tests.jobs.localvertex.engine.llama import Llama, llama
 from tests.jobs.localvertex.engine.tiny import SHAPES, TEMPLATE, make_model
@@ -81,6 +83,16 @@ def test_a_gguf_file_becomes_the_folder_it_came_from(tmp_path: Path, shape: str)
     assert [one.template for one in encoders] == [TEMPLATE, TEMPLATE]
     prompts = [[one.encode_prompt([Turn("user", text)]) for text in QUESTIONS] for one in encoders]
     assert prompts[0] == prompts[1]
+
+
+def test_a_gguf_file_without_a_chat_template_gets_none_of_another_family(tmp_path: Path) -> None:
+    (made,) = convert(make_model("Qwen 2.5", tmp_path / "model"), tmp_path)
+    reader = GGUFReader(made)
+    del reader.fields["tokenizer.chat_template"]
+    write_tokenizer(made, tmp_path / "again", QWEN_2, Settings(reader))
+    (tmp_path / "again" / "config.json").write_text('{"model_type": "qwen2"}')
+    with pytest.raises(JobError, match="This Qwen 2 model has no chat template"):
+        load_template(tmp_path / "again")
 
 
 def test_rotary_positions_of_llama_3_1_are_not_had_back(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.localvertex.models.packaged import SEES, find_packaged, how_to_get, place_of
+from jobs.localvertex.models.packaged import SEES, SMOLLM, find_packaged, how_to_get, place_of
 from jobs.localvertex.models.weights import Weights
 
-SMOLLM = "huggingfacetb/smollm2@smollm2-135m-instruct"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

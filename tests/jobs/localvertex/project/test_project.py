@@ -13,7 +13,9 @@ from google.cloud import aiplatform_v1beta1 as vertex
 from PIL import Image
 
 from jobs.localvertex.api.hosts import project_number
+from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
+from tests.support.localservers import order_faults
 
 GEMMA = "google/gemma3@gemma-3-4b-it"
 NAME = "publishers/google/models/gemma3@gemma-3-4b-it"
@@ -47,9 +49,7 @@ def google(strict: LocalVertex) -> Iterator[LocalVertex]:
 
 
 def order(server: LocalVertex, *entries: dict) -> None:
-    path = server.folder / "faults.json"
-    path.with_suffix(".partial").write_text(json.dumps(entries))
-    path.with_suffix(".partial").rename(path)
+    order_faults(server.folder / "faults.json", *entries)
 
 
 def picture() -> str:
@@ -145,6 +145,14 @@ def test_an_agent_without_a_role_fails_a_job_that_was_taken(google):
     assert job.error.message.startswith(
         f"{AGENT.partition(':')[2]} does not have storage.objects.get access to the Google Cloud Storage object gs://"
     )
+
+
+def test_a_custom_job_does_not_run_as_the_agent_of_tuning_jobs(google):
+    grant(google)
+    client = google.client(vertex.JobServiceClient)
+    given = arguments(google, "as-google", pretrained_model_name_or_path="google/gemma-3-4b-it")
+    name = create(client, given).name
+    assert until(google, client, name, "SUCCEEDED", "FAILED").error.message == ""
 
 
 def test_a_stock_out_at_once_and_as_the_end_of_an_operation(google):

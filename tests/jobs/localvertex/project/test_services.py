@@ -3,11 +3,17 @@
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.project.services import PLENTY, answer, find
+from jobs.localvertex.project.services import PLENTY, find
 from jobs.localvertex.project.situation import VERTEX, Situation
 
 L4 = "CustomModelServingL4GPUsPerProjectPerRegion"
 QUOTAS = f"/v1/projects/p1/locations/global/services/{VERTEX}/quotaInfos"
+
+
+def answer(verb, path, body, situation):
+    question = find(verb, path)
+    assert question is not None
+    return question.answer(body, situation)
 
 
 def values(name, **entry):

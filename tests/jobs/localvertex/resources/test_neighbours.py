@@ -93,13 +93,23 @@ def test_what_any_client_asks_is_counted_with_its_code(server):
     assert wait_for(lambda: count_by_code(server, endpoint) == {"2xx": 3, "4xx": 1}, seconds=20)
 
 
-def test_the_lines_of_tuning_jobs_and_of_model_servers_are_found(server):
-    endpoint = server.deployed("logged").name
-    kind = "aiplatform.googleapis.com/Endpoint"
-    own = f'resource.type="{kind}" AND resource.labels.endpoint_id="{endpoint.rpartition("/")[2]}"'
-    found = entries(server, own)["entries"]
-    assert {one["resource"]["type"] for one in found} <= {kind}
+def test_the_lines_of_a_model_server_are_found(server):
+    (deployed,) = server.deployed("logged").deployed_models
+    own = 'resource.type="aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id="logged"'
+    (line,) = entries(server, own)["entries"]
+    assert (line["textPayload"], line["insertId"]) == ("The fake model server starts.", f"{deployed.id}-{0:012}")
+    assert line["resource"] == {
+        "type": "aiplatform.googleapis.com/Endpoint",
+        "labels": {"endpoint_id": "logged", "location": "us-central1", "resource_container": "p1"},
+    }
     assert entries(server, f'{own} AND resource.type="ml_job"') == {"entries": []}
+
+
+def test_the_lines_of_a_tuning_job_are_found(server):
+    name = server.until(server.create(server.job()).name, "SUCCEEDED").name
+    found = entries(server, f'resource.labels.job_id="{name.rpartition("/")[2]}"')["entries"]
+    assert {one["resource"]["type"] for one in found} == {"ml_job"}
+    assert "The fake engine starts." in [one["textPayload"] for one in found]
 
 
 def test_series_that_cannot_be_asked_for(server):

@@ -18,7 +18,6 @@ from jobs.localvertex.trainer.program import run
 from tests.jobs.localvertex.servers import BUCKET, FAKE_ENGINE, ROOT, TINY_FOLDER, LocalVertex, wait_for
 
 TUNE = ROOT / "tests/fixtures/tiny-tune"
-BASE = "google/gemma3@gemma-3-270m"
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Containers:
         self.started.append(process)
         return process
 
-    def said(self) -> str:
+    def read_output(self) -> str:
         """By the last one."""
         return (self.folder / str(len(self.started) - 1) / "output").read_text(errors="replace")
 
@@ -104,7 +103,7 @@ def test_the_image_has_what_the_extra_for_qlora_has():
 
 @pytest.mark.slow
 def test_a_container_leaves_what_a_tuning_job_would(containers):
-    assert containers.code_of(containers.arguments()) == 0, containers.said()
+    assert containers.code_of(containers.arguments()) == 0, containers.read_output()
     results = containers.stored("postprocess/node-0/checkpoints")
     wanted = ("final/config.json", "final/adapter/adapter_config.json", "checkpoint-4/adapter_config.json")
     assert [name for name in wanted if name not in results] == []
@@ -112,17 +111,17 @@ def test_a_container_leaves_what_a_tuning_job_would(containers):
     assert (stats["tuningStepCount"], stats["tuningDatasetExampleCount"]) == ("8", "1")
     kinds = sorted(name.partition(".")[0] for name in containers.stored("logs"))
     assert kinds == ["events", "train", "tuning_data_stats"]
-    assert "The fake engine starts." in containers.said()
-    assert f"Done: gs://{BUCKET}/{containers.name}/postprocess/node-0/checkpoints/final" in containers.said()
+    assert "The fake engine starts." in containers.read_output()
+    assert f"Done: gs://{BUCKET}/{containers.name}/postprocess/node-0/checkpoints/final" in containers.read_output()
 
 
 def test_a_container_goes_on_where_a_lost_one_was(containers):
     lost = containers.start(containers.arguments("hold"))
-    wait_for(lambda: "resume.json" in containers.stored("resume"), containers.said)
+    wait_for(lambda: "resume.json" in containers.stored("resume"), containers.read_output)
     lost.kill()
     lost.wait(10)
-    assert containers.code_of(containers.arguments("steps")) == 0, containers.said()
-    assert "Going on from checkpoint-4, which an earlier container of this job has left." in containers.said()
+    assert containers.code_of(containers.arguments("steps")) == 0, containers.read_output()
+    assert "Going on from checkpoint-4, which an earlier container of this job has left." in containers.read_output()
     steps = [event["step"] for event in containers.events() if event["event"] == "step"]
     assert (sorted(set(steps)), steps[-4:]) == ([1, 2, 3, 4, 5, 6, 7, 8], [5, 6, 7, 8])
     assert "checkpoint-4/adapter_model.safetensors" in containers.stored("postprocess/node-0/checkpoints")
@@ -131,15 +130,15 @@ def test_a_container_goes_on_where_a_lost_one_was(containers):
 @pytest.mark.slow
 def test_a_marker_that_cannot_be_read_begins_anew(containers):
     containers.bucket.upload(f"{containers.name}/resume/resume.json", "half of i")
-    assert containers.code_of(containers.arguments()) == 0, containers.said()
-    assert "Going on" not in containers.said()
+    assert containers.code_of(containers.arguments()) == 0, containers.read_output()
+    assert "Going on" not in containers.read_output()
     assert [event["step"] for event in containers.events() if event["event"] == "step"] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.slow
 def test_a_container_that_is_told_to_leave_leaves(containers):
     told = containers.start(containers.arguments("hold"))
-    wait_for(lambda: "resume.json" in containers.stored("resume"), containers.said)
+    wait_for(lambda: "resume.json" in containers.stored("resume"), containers.read_output)
     told.terminate()
     assert told.wait(20) == 143
 
@@ -165,7 +164,7 @@ def test_what_cannot_be_trained_is_refused_first(containers, monkeypatch, change
 @pytest.mark.slow
 def test_data_that_cannot_be_trained_is_the_job_s_error(containers):
     assert containers.code_of(containers.arguments("fail: the rows are bad")) == 1
-    assert "Failed: the rows are bad" in containers.said()
+    assert "Failed: the rows are bad" in containers.read_output()
 
 
 @pytest.mark.slow
@@ -175,7 +174,7 @@ def test_the_real_engine_learns_and_goes_on_from_its_adapter(containers):
     containers.engine = ""
     rows = containers.bucket.upload(f"{containers.name}/tune.jsonl", (TUNE / "train.jsonl").read_text())
     changes = {"train_dataset": rows, "learning_rate": "0.001", "lora_rank": "4"}
-    assert containers.code_of(containers.arguments(**changes), 200) == 0, containers.said()
+    assert containers.code_of(containers.arguments(**changes), 200) == 0, containers.read_output()
     losses = [event["loss"] for event in containers.events() if event["event"] == "step"]
     assert losses[-1] < losses[0]
     final = f"gs://{BUCKET}/{containers.name}/postprocess/node-0/checkpoints/final"
@@ -184,6 +183,6 @@ def test_the_real_engine_learns_and_goes_on_from_its_adapter(containers):
         "custom_base_model": final, "num_train_epochs": "1", "output_dir": other, "resume_dir": f"{other}/resume",
         "merge_base_and_lora_output_dir": f"{other}/final",
     }  # fmt: skip
-    assert containers.code_of(containers.arguments(**changes), 200) == 0, containers.said()
+    assert containers.code_of(containers.arguments(**changes), 200) == 0, containers.read_output()
     again = [event["loss"] for event in containers.events() if event["event"] == "step"]
     assert again[0] < losses[0]

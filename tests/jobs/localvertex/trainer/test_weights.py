@@ -2,6 +2,8 @@ import base64
 from dataclasses import dataclass, field
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
+from requests import ConnectionError  # noqa: A004
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.storage.buckets import Buckets
@@ -47,6 +49,16 @@ def test_a_token_that_is_there_asks_nobody(environ, token):
 def test_a_secret_that_cannot_be_read_names_the_role():
     with pytest.raises(ApiError, match="roles/secretmanager.secretAccessor"):
         weights.read_token({"HF_TOKEN_SECRET": NAME}, SecretManager(Answer(403)))
+
+
+@pytest.mark.parametrize("error", [DefaultCredentialsError("no credentials"), ConnectionError("no way there")])
+def test_a_secret_manager_that_cannot_be_asked_is_named(error):
+    class Unreachable:
+        def get(self, url: str, timeout: float) -> Answer:
+            raise error
+
+    with pytest.raises(ApiError, match=f"The secret {NAME} cannot be read: no "):
+        weights.read_token({"HF_TOKEN_SECRET": NAME}, Unreachable())
 
 
 def test_a_secret_must_be_named_in_full():

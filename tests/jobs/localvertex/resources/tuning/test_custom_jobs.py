@@ -100,6 +100,15 @@ def test_the_trainer_of_this_project_tells_its_statistics_and_goes_on_from_an_ad
         create(client, arguments(server, "trainer-3", custom_base_model=base, lora_rank="4"))
 
 
+def test_the_fault_switch_lets_one_fail_after_it_was_taken(own_server):
+    faults = own_server.folder / "faults.json"
+    faults.write_text(json.dumps([{"method": "create_custom_job", "mode": "fail", "message": "No GPU is left."}]))
+    own_server.extra = ["--faults", str(faults)]
+    client = own_server.start().client(vertex.JobServiceClient)
+    name = create(client, arguments(own_server, "peft-ordered")).name
+    assert until(own_server, client, name, "SUCCEEDED", "FAILED").error.message == "No GPU is left."
+
+
 def test_checkpoints_can_be_used_while_it_trains(server, client):
     name = create(client, arguments(server, "peft-live", "hold", num_train_epochs="2")).name
     wait_for(lambda: "checkpoint-4/adapter.gguf" in server.stored("peft-live/adapter/"), server.log)
