@@ -80,13 +80,7 @@ class CloudForm(forms.Form):
             attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "gs://my-bucket/data/rows.jsonl"}
         ),
     )
-    name = forms.CharField(
-        label=_("Name"),
-        required=False,
-        help_text=UploadForm.declared_fields["name"].help_text,
-        widget=forms.TextInput(attrs={"maxlength": LONGEST_NAME}),
-        validators=[check_name_length],
-    )
+    name = UploadForm.declared_fields["name"]
 
     def __init__(self, *args: Any, why_not: Callable[[str], str] = str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

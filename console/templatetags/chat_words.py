@@ -18,7 +18,7 @@ register = template.Library()
 WAITS: dict[str, str | Promise] = {
     "worker": _("Waiting for a worker"),
     "first_token": _("Sent to the endpoint, waiting for the first token"),
-    "start": _("Starting the model. The first answer can take some minutes"),
+    "start": _("Starting the model. The first answer can take a few minutes"),
 }
 VIEW, OTHER, QUESTION, SETTINGS, QUOTAS = "view", "other", "question", "settings", "quotas"
 QUOTA_PAGE = "https://console.cloud.google.com/iam-admin/quotas?project={project}"

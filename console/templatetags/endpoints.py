@@ -65,13 +65,17 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
-    if model.machine_type == LOCAL_MACHINE:
+    return machine_words(model.machine_type, model.accelerator_type, model.accelerator_count)
+
+
+def machine_words(machine_type: str, accelerator_type: str, accelerator_count: int) -> str | Promise:
+    if machine_type == LOCAL_MACHINE:
         return _("This computer")
-    if not model.machine_type:
+    if not machine_type:
         return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
-    if not model.accelerator_count:
-        return model.machine_type
-    return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"
+    if not accelerator_count:
+        return machine_type
+    return f"{machine_type}, {accelerator_count} × {accelerator_type.replace('_', ' ')}"
 
 
 @register.filter

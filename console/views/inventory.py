@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.components.pager import Head, paginate
+from console.presenters.components.word_search import match_words
 from console.presenters.endpoints.search import words_of
-from console.presenters.inventory.resources import TABS, describe, matching, regions, tabs
+from console.presenters.inventory.resources import TABS, describe, regions, tabs
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, snackbar
 from jobs import tasks
 from jobs.models import FoundResource
@@ -44,8 +45,8 @@ def index(request: ConsoleRequest) -> HttpResponse:
     refuse_others(request)
     chosen, text = request.GET.get("kind", ""), words_of(request.GET)
     kind = TABS[chosen if chosen in TABS else "endpoints"][0]
-    rows = matching(FoundResource.objects.visible_to(request.user).filter(kind=kind), text)
-    page = paginate(rows, request.GET, HEADS)
+    rows = FoundResource.objects.visible_to(request.user).filter(kind=kind)
+    page = paginate(match_words(rows, text, "display_name", "key", "location"), request.GET, HEADS)
     context: dict[str, Any] = {
         "chosen": chosen if chosen in TABS else "endpoints",
         "q": text,

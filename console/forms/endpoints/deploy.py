@@ -85,11 +85,7 @@ class PlacementForm(ServingOptionsForm):
     def clean(self) -> None:
         values = self.cleaned_data
         fill_replicas(values, "min_replicas", "max_replicas")
-        machine_type, _accelerator, count = values.get("machine", "").split(":") if values.get("machine") else ("",) * 3
-        judged = values | {
-            "options": self.options, "machine_type": machine_type, "accelerator_count": int(count or 0),
-            "spot": values.get("spot", False), "shared_address": values.get("shared_address", False),
-        }  # fmt: skip
+        judged = {"spot": False, "shared_address": False} | values | self.placement
         if not values.get("location"):
             judged.pop("location", None)
         report_problems(self, find_problems(judged))

@@ -37,14 +37,17 @@ class ServingOptionsForm(forms.Form):
         lazy_text(spec.idle_remedy),
         label=_("Scale to zero after (minutes)"),
         help_text=_(
-            "Without requests for so long, no machine is left and nothing is paid. The next question starts one again, "
+            "After this long without requests, all replicas stop and cost nothing. The next request starts one again, "
             "which can take minutes. Leave it empty to keep the minimum running."
         ),
     )
     autoscaling_gpu = target_field(
         "gpu",
         _("Target: GPU use (%)"),
-        _("Replicas come and go to keep each target. Left empty, a GPU and CPU use of 60 percent counts."),
+        _(
+            "Vertex AI adds and removes replicas to meet each target. By default, GPU and CPU use have a target of"
+            " 60 percent."
+        ),
     )
     autoscaling_cpu = target_field("cpu", _("Target: CPU use (%)"))
     autoscaling_requests = target_field("requests", _("Target: requests per minute and replica"))
@@ -67,7 +70,10 @@ class ServingOptionsForm(forms.Form):
         spec.LONGEST_FLEX_START,
         lazy_text(spec.flex_start_remedy),
         label=_("Flex-start (hours)"),
-        help_text=_("Flex-start machines cost less and come when they are free. Vertex AI undeploys the model then."),
+        help_text=_(
+            "Flex-start machines cost less and start when there is capacity. After this many hours, Vertex AI "
+            "undeploys the model."
+        ),
     )
     service_account = forms.CharField(
         label=_("Service account"),
@@ -117,6 +123,12 @@ class ServingOptionsForm(forms.Form):
         others = {name: value for name, value in answers.items() if not name.startswith(METRIC)}
         autoscaling = {name.removeprefix(METRIC): value for name, value in targets.items()}
         return ServingOptions.from_json({**others, "autoscaling": autoscaling})
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """What the domain judges: the options, and the machine, whose key names its type, accelerator and count."""
+        machine_type, _accelerator, count = (self.cleaned_data.get("machine") or "::0").split(":")
+        return {"options": self.options, "machine_type": machine_type, "accelerator_count": int(count)}
 
 
 OPTION_FIELDS = tuple(ServingOptionsForm.base_fields)

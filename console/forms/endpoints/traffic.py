@@ -97,7 +97,5 @@ class DeployedModelForm(ServingOptionsForm):
         if licence and not values.get("accepts_licence"):
             words = gettext("Read and accept the %(licence)s. You can't deploy the model without accepting it.")
             self.add_error("accepts_licence", words % {"licence": licence})
-        machine, _accelerator, count = (values.get("machine") or "::0").split(":")
-        judged = {"options": self.options, "machine_type": machine, "accelerator_count": int(count)}
-        report_problems(self, find_problems(judged | {"spot": False, "shared_address": False}))
+        report_problems(self, find_problems({"spot": False, "shared_address": False} | self.placement))
         return values

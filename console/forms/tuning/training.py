@@ -124,7 +124,7 @@ class TrainingForm(SweepForm):
     seed = forms.IntegerField(
         label=_("Seed"),
         required=False,
-        help_text=_("The same seed, data and settings give the same training on this computer. 42 if empty."),
+        help_text=_("Fixes the random choices of the training, such as the order of the rows. 42 if empty."),
         error_messages={"invalid": lazy_text(words.seed)},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
@@ -137,13 +137,15 @@ class TrainingForm(SweepForm):
     training_machine = OfferedField(
         label=_("Machine for the training"),
         required=False,
-        help_text=_("For a LoRA adapter. It is billed for as long as the training takes, its start included."),
+        help_text=_(
+            "For a LoRA adapter. You pay for the machine for as long as the training takes, including its startup."
+        ),
     )
     quantization = OfferedField(
         label=_("Weights of the base model"),
         required=False,
         choices=[("", _("16 bits")), *Quantization.choices],
-        help_text=_("While the adapter is trained. Fewer bits need less memory on the GPU and take longer."),
+        help_text=_("Their precision while the adapter is trained. Fewer bits need less GPU memory and take longer."),
     )
 
     def __init__(

@@ -9,7 +9,7 @@ from jobs.services.endpoints.serving.spec import ServingOptions
 BY_NAME = "compute.googleapis.com/reservation-name"
 
 
-def deployed_as(endpoint: Endpoint | None, model: str) -> DeployedModel | None:
+def find_deployment(endpoint: Endpoint | None, model: str) -> DeployedModel | None:
     """What is repeated: a base model on machines of its own."""
     found = endpoint.main_model if endpoint else None
     return found if found and found.publisher_model == model and found.machine_type else None

@@ -62,7 +62,7 @@ def machine_options(specs: Iterable[Mapping[str, Any]], region: str = "") -> lis
     ]  # fmt: skip
 
 
-def offered_with(options: Iterable[MachineOption], *, beside: bool = False) -> list[str]:
+def list_offered_options(options: Iterable[MachineOption], *, beside: bool = False) -> list[str]:
     """Names of the options of a deployment that any of these machines has. `beside`: on an endpoint that exists."""
     machines = list(options)
     is_local = bool(settings.VERTEX_API_ENDPOINT) or (bool(machines) and all(one.is_local for one in machines))

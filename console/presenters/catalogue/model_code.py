@@ -97,7 +97,7 @@ class Code:
 
     @property
     def _as_deployed(self) -> DeployedModel | None:
-        return deploy_code.deployed_as(self.endpoint, self.variant.name)
+        return deploy_code.find_deployment(self.endpoint, self.variant.name)
 
     @property
     def _region(self) -> str:

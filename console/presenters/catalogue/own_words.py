@@ -5,7 +5,7 @@ from django.utils.translation import gettext, gettext_noop
 
 SUMMARIES = frozenset({
     gettext_noop(
-        "A small model that follows instructions, in English. Answers and can be fine-tuned on this machine at once."
+        "A small model that follows instructions in English. You can chat with it and fine-tune it on this computer."
     ),
     gettext_noop(
         "A tiny model that sees, made for this demo. It knows circles, squares, triangles and stars in eight colours,"

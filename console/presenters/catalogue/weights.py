@@ -24,7 +24,7 @@ def form_of(variants: Iterable[Variant], data: Any = None, uri: str = "") -> Wei
         initial=initial,
         machines=choices,
         regions=regions.list_serving_regions() if regions.has_choice() else (),
-        offered=machines.offered_with(options),
+        offered=machines.list_offered_options(options),
     )
     form.fields["machine"].help_text = _("Vertex AI checks the folder when the deployment starts.")
     return form

@@ -13,6 +13,7 @@ from jobs.services.chat import images
 ROWS_OFFERED = 4
 CHARACTERS_SHOWN = 120
 KNOWS_SHAPES_ONLY = "samples/shapes"
+SQUARE_AND_CIRCLE = "images/samples/square-and-circle.png"
 # Longer ones are cut in the preview, and half a question is none.
 LONGEST_OFFERED = 1999
 
@@ -52,7 +53,7 @@ def ideas_for(user: User, endpoint: Endpoint | None) -> Ideas:
     if publisher_and_family == KNOWS_SHAPES_ONLY:
         return Ideas(pictures())
     sees = endpoint is not None and images.reads_images(endpoint)
-    return Ideas((*questions(), *pictures()[:1]) if sees else questions())
+    return Ideas((*questions(), Idea(_("Describe the picture."), SQUARE_AND_CIRCLE)) if sees else questions())
 
 
 def questions_of(dataset: Dataset) -> Iterator[Idea]:
@@ -73,7 +74,7 @@ def questions() -> tuple[Idea, ...]:
 def pictures() -> tuple[Idea, ...]:
     """In English: so it was taught, the model that comes along and sees."""
     return (
-        Idea("Describe the picture.", "images/samples/square-and-circle.png"),
+        Idea("Describe the picture.", SQUARE_AND_CIRCLE),
         Idea("What colour is the star?", "images/samples/star.png"),
         Idea("How many shapes are there?", "images/samples/two-triangles-and-star.png"),
     )

@@ -1,14 +1,14 @@
 """The offer to deploy a base model for a comparison: its machines, what they cost, and when it ends by itself."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import ngettext
 
 from console.forms.endpoints.endpoints import ServeForm
 from console.presenters.catalogue import model_families
-from console.presenters.catalogue.machines import MachineOption
+from console.presenters.catalogue.machines import MachineOption, machine_options
 from jobs.models import LeaseKind, PublisherModel
 
 HOURS = 2
@@ -22,13 +22,16 @@ def offer_of(model: PublisherModel, region: str, data: Any, chosen: Mapping[str,
         "key": uuid.uuid4(), "machine": next(iter(variant.machines), ""), "kind": LeaseKind.FIXED, "hours": HOURS,
     } | {name: chosen[name] for name in CHOICES if name in chosen}  # fmt: skip
     form = ServeForm(data, initial=initial, machines=variant.machines, licence=variant.licence_to_accept)
-    return {"variant": variant, "form": form, "cost": cost_words(form, variant), "region": region}
+    machines = machine_options(variant.machine_specs, region)
+    return {
+        "variant": variant, "form": form, "machines": machines, "cost": cost_words(form, machines), "region": region,
+    }  # fmt: skip
 
 
-def cost_words(form: ServeForm, variant: model_families.Variant) -> str:
+def cost_words(form: ServeForm, machines: Iterable[MachineOption]) -> str:
     """Of what is chosen now, right or wrong."""
     key = str(form["machine"].value() or "")
-    option = next((one for one in variant.machine_options if one.key == key), None)
+    option = next((one for one in machines if one.key == key), None)
     if option is None:
         return ""
     hours = str(form["hours"].value() or "")

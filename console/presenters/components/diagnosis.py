@@ -69,7 +69,10 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
     ),
     Cause.REGION: (
         _("The bucket is in another region"),
-        _("Vertex AI uses buckets of the region that a job runs in. Train in that of the bucket, or use another one."),
+        _(
+            "Vertex AI needs a bucket in the region that the job runs in. Train in the bucket's region, or use another"
+            " bucket."
+        ),
     ),
     Cause.OUTPUT: (_("The output folder can't be used"), _("Every job needs a folder that it can write to.")),
     Cause.STOCK_OUT: (
@@ -92,7 +95,7 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
     Cause.VANISHED: (_("It no longer exists in Vertex AI"), _("It was deleted outside this console.")),
     Cause.TAKEN: (
         _("The name is taken in Vertex AI"),
-        _("Something else in the project has the name that this console chose. The next try gets another one."),
+        _("Another resource in the project has the name that this console chose. The next try uses a different name."),
     ),
     Cause.START_GONE: (
         _("The model to continue from can't be read"),

@@ -35,11 +35,11 @@ def counters(user: User) -> dict[str, Any]:
         "ready_count": sum(endpoint.state == "READY" for endpoint in running),
         # Without how much they are used, which would take a query more.
         "hourly_cost": hourly_cost(describe_with(running, {})),
-        "spent": spent_lately(user),
+        "spent": sum_recent_costs(user),
     }
 
 
-def spent_lately(user: User) -> str | Promise:
+def sum_recent_costs(user: User) -> str | Promise:
     """In the last thirty days, by the ledger; nothing where everything is free."""
     now = timezone.now()
     spent = ledger.spent_between(now - RECENT_COSTS, now, user)

@@ -4,6 +4,7 @@ from django.db.models import Count, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
+from console.presenters.components.word_search import match_words
 from jobs.models.endpoint import EndpointQuerySet
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
@@ -17,11 +18,8 @@ FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
 
 def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:
     """Each word somewhere in the name, the id or the model."""
-    for word in text.split():
-        of_endpoint = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
-        of_model = Q(main_model__base_model__icontains=word) | Q(main_model__job__display_name__icontains=word)
-        rows = rows.filter(of_endpoint | of_model)
-    return rows
+    of_model = ("main_model__base_model", "main_model__job__display_name")
+    return match_words(rows, text, "display_name", "endpoint_user_id", *of_model)
 
 
 def in_state(rows: EndpointQuerySet, chosen: str) -> EndpointQuerySet:

@@ -10,8 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
 from console.presenters.components.price_words import money
-from jobs.models import LOCAL_MACHINE, Endpoint, FoundKind, FoundResource, InventoryLook
-from jobs.models.found import FoundResourceQuerySet
+from console.templatetags.endpoints import machine_words
+from jobs.models import Endpoint, FoundKind, FoundResource, InventoryLook
 from jobs.services.inventory import attachment, policies
 from jobs.states import TuningState
 
@@ -79,12 +79,9 @@ class Shown:
 
 
 def machine_title(told: dict[str, Any]) -> str | Promise:
-    kind, accelerators = told.get("machine_type", ""), told.get("accelerator_count", 0)
-    if kind == LOCAL_MACHINE:
-        return _("This computer")
-    if not kind:
-        return _("Chosen by Vertex AI")
-    return f"{kind}, {accelerators} × {told['accelerator_type'].replace('_', ' ')}" if accelerators else kind
+    return machine_words(
+        told.get("machine_type", ""), told.get("accelerator_type", ""), told.get("accelerator_count", 0)
+    )
 
 
 def replicas(told: dict[str, Any]) -> str:
@@ -96,14 +93,6 @@ def describe(user: User, found: Iterable[FoundResource]) -> list[Shown]:
     rows = list(found)
     attached = attachment.find_attached(user, rows)
     return [Shown(row, attached.get(row.resource_name), policies.why_not_attach(user, row)) for row in rows]
-
-
-def matching(rows: FoundResourceQuerySet, text: str) -> FoundResourceQuerySet:
-    """Each word somewhere in the name, the id or the region."""
-    for word in text.split():
-        found = Q(display_name__icontains=word) | Q(key__icontains=word) | Q(location__icontains=word)
-        rows = rows.filter(found)
-    return rows
 
 
 def tabs(user: User) -> list[tuple[str, str | Promise, int]]:

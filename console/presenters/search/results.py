@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 
 from console.presenters.components.highlight import highlight
+from console.presenters.components.word_search import match_words
 from jobs.models import TuningJob
 
 SHOWN = 5
@@ -54,20 +55,10 @@ def list_tuned_models(user: User) -> "QuerySet[Any]":
 
 
 def group_of(kind: Kind, user: User, q: str) -> Group:
-    rows = list(matching(kind, user, q)[: SHOWN + 1])
+    rows = list(match_words(kind.rows(user), q, *kind.fields)[: SHOWN + 1])
     query = f"?{urlencode({'q': q})}" if kind.has_search else ""
     more = f"{reverse(kind.everything)}{query}" if len(rows) > SHOWN else ""
     return Group(kind, [hit_of(kind, row, q) for row in rows[:SHOWN]], more)
-
-
-def matching(kind: Kind, user: User, q: str) -> "QuerySet[Any]":
-    found = kind.rows(user)
-    for word in q.split():
-        any_field = Q()
-        for field in kind.fields:
-            any_field |= Q(**{f"{field}__icontains": word})
-        found = found.filter(any_field)
-    return found
 
 
 def hit_of(kind: Kind, row: Any, q: str) -> Hit:

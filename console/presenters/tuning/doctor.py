@@ -126,7 +126,7 @@ def _costs(spec: TuningSpec) -> list[str]:
     )
     told = [_usd_of_training(spending.training_usd(estimate.cost_usd))]
     if spec.auto_deploy:
-        told.append(deployment_words(spec.machine_type))
+        told.append(deployment_words(spec.machine_type, spec.location))
     return told
 
 
@@ -138,8 +138,8 @@ def _usd_of_training(usd: Decimal | None) -> str:
     return _("The training costs about $%(usd)s.") % {"usd": f"{usd:.2f}"}
 
 
-def deployment_words(machine_type: str) -> str:
-    price = machine_prices.price(machine_type)
+def deployment_words(machine_type: str, region: str) -> str:
+    price = machine_prices.price(machine_type, region)
     if price is None:
         return _("Afterwards the model is deployed; the price per hour is unknown.")
     words = {"machine": machine_type, "usd": f"{price.usd_per_hour:.2f}"}

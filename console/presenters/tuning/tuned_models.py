@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F
 
+from console.presenters.components.word_search import match_words
 from jobs.models import DeployedModelQuerySet, TuningJob
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.tuned_models import checkpoints
 
 
 def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
-    for word in text.split():
-        found = Q(display_name__icontains=word) | Q(base_model__icontains=word) | Q(tuned_model__icontains=word)
-        jobs = jobs.filter(found)
-    return jobs
+    return match_words(jobs, text, "display_name", "base_model", "tuned_model")
 
 
 def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:

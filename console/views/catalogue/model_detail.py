@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from console.forms.chat.chat import TryForm
 from console.forms.endpoints.deploy import DeployForm
 from console.presenters.catalogue import model_families as catalogue, model_words
-from console.presenters.catalogue.machines import offered_with
+from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.chat.turns import first_answer
@@ -98,7 +98,7 @@ def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
         licence=variant.licence_to_accept,
         scalable=not all(option.is_local for option in variant.machine_options),
         regions=regions.list_serving_regions() if regions.has_choice() else (),
-        offered=offered_with(variant.machine_options),
+        offered=list_offered_options(variant.machine_options),
     )
 
 

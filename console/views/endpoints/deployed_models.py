@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from console.forms.endpoints.traffic import DeployedModelForm, TrafficSplitForm
 from console.presenters.catalogue import model_families as catalogue, weights
-from console.presenters.catalogue.machines import offered_with
+from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.endpoints.model_choices import Choices, add_words, is_deployable, spec_of, undeploy_words
 from console.presenters.endpoints.questions import Question, in_use_by
 from console.presenters.endpoints.served_models import list_served_models, models_of
@@ -58,7 +58,7 @@ def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
         models=choices.option_groups,
         machines=machines,
         licences=choices.licences,
-        offered=offered_with(options, beside=True),
+        offered=list_offered_options(options, beside=True),
     )
 
 

@@ -66,6 +66,15 @@ def test_what_is_not_known_is_said(visitor, values, shown):
     assert shown in words(visitor.get(f"/elsewhere/{found.pk}/"))
 
 
+@pytest.mark.parametrize(("server", "machine"), [("", "Chosen by Vertex AI"), ("http://127.0.0.1:1", "This computer")])
+def test_a_machine_that_nobody_chose_is_this_computer_on_a_local_run(visitor, settings, server, machine):
+    settings.VERTEX_API_ENDPOINT = server
+    found = factories.found_resource()
+    found.facts["machines"][0]["machine_type"] = ""
+    found.save()
+    assert f"1 × {machine}</div>" in words(visitor.get("/elsewhere/"))
+
+
 def a_thousand():
     one = factories.found_resource(created_at=NOW + timedelta(minutes=1))
     common = {

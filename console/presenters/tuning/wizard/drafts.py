@@ -20,7 +20,7 @@ from console.forms.tuning.steps import (
     NameForm,
 )
 from console.forms.tuning.training import TrainingForm
-from console.presenters.catalogue.machines import offered_with
+from console.presenters.catalogue.machines import list_offered_options
 from jobs.models import Dataset, Endpoint
 from jobs.services.catalogue import regions
 from jobs.services.costs import estimates
@@ -104,7 +104,8 @@ class Wizard(Choices):
 
     def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
         assert self.variant is not None
-        machines = {spec["machine_type"]: machine_with_price(spec) for spec in reversed(self.variant.machine_specs)}
+        specs, region = reversed(self.variant.machine_specs), self.location
+        machines = {spec["machine_type"]: machine_with_price(spec, region) for spec in specs}
         return DeploymentForm(
             data,
             initial=initial,
@@ -112,7 +113,7 @@ class Wizard(Choices):
             machines=dict(reversed(machines.items())),
             endpoints=Endpoint.objects.visible_to(self.user).not_deleted(),
             scalable=not all(option.is_local for option in self.variant.machine_options),
-            offered=offered_with(self.variant.machine_options),
+            offered=list_offered_options(self.variant.machine_options),
             region=self.region,
         )
 

@@ -132,7 +132,7 @@ def training_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
 
 def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
     planned = wizard.preview_spec
-    price = machine_prices.price(str(form["machine_type"].value() or ""))
+    price = machine_prices.price(str(form["machine_type"].value() or ""), wizard.location)
     return {
         **joining_context(wizard, form),
         "price": price,

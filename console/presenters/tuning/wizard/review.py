@@ -40,8 +40,8 @@ def note(step: str, values: Mapping[str, Any]) -> str:
     return str(values.get(key, ""))
 
 
-def machine_with_price(spec: Mapping[str, Any]) -> str:
-    label, price = model_families.machine_label(dict(spec)), machine_prices.price(spec["machine_type"])
+def machine_with_price(spec: Mapping[str, Any], region: str = "") -> str:
+    label, price = model_families.machine_label(dict(spec)), machine_prices.price(spec["machine_type"], region)
     if price is None:
         return _("%(machine)s · price unknown") % {"machine": label}
     if not price.usd_per_hour:

@@ -57,6 +57,13 @@ def test_without_the_base_model_it_is_offered_with_machine_cost_and_end(visitor,
     assert Endpoint.objects.count() == 1
 
 
+def test_the_offer_has_prices_of_the_region_of_the_tuned_model(visitor, tuned):
+    listed()
+    Endpoint.objects.update(location="europe-west4")
+    text = words(visitor.get(offer(tuned)))
+    assert (text.count("Price unknown"), "$" in text.partition("offer-heading")[2]) == (len(SPECS) + 1, False)
+
+
 @pytest.mark.parametrize(
     ("picked", "cost"),
     [

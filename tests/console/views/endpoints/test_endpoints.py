@@ -432,7 +432,7 @@ def test_where_monitoring_has_counted_less_the_own_requests_are_shown(visitor):
         answer(talk, created_at=timezone.now() - timedelta(minutes=3))
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
     assert "3 requests, 0 failed" in text
-    assert "Cloud Monitoring has not counted the newest of them yet." in text
+    assert "The count for all programs isn't complete yet." in text
 
 
 def test_a_missing_right_is_named_beside_the_own_figures(visitor):
@@ -456,7 +456,7 @@ def test_the_list_counts_what_others_ask(visitor):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (None, "Cloud Logging is being asked."),
+        (None, "The log is being read."),
         ({"data": ["2026-11-30 05:00:00 <b>ready</b>"]}, "2026-11-30 05:00:00 &lt;b&gt;ready&lt;/b&gt;"),
         ({"data": []}, "The model servers have written nothing in the last two days."),
         (

@@ -141,7 +141,7 @@ def test_a_page_of_costs_is_bounded_and_its_sum_is_not(administrator, owner):
         ledger_entry(model, group_id=uuid4(), usd_per_hour=1)
     page = administrator.get(URL)
     assert (len(page.context["costs"]), page.context["costs_total"]) == (costs.MAX_ROWS, f"${costs.MAX_ROWS + 2}.00")
-    assert "The total includes 2 more." in words(page)
+    assert "The total includes 2 items that aren't listed." in words(page)
 
 
 def test_the_page_takes_the_same_queries_for_one_cost_and_for_three(administrator, owner):

@@ -248,6 +248,19 @@ def test_the_last_step_says_where_the_price_of_the_machine_comes_from(wizard, da
     assert ("List price in" in page, "The price of this machine is unknown." in page) == (False, True)
 
 
+def test_the_last_step_has_prices_of_the_region_that_was_chosen(wizard, dataset, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    spec = {"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "title": "x"}
+    factories.publisher_model(data={"machine_specs": [spec]})
+    wizard.fill(dataset)
+    told = []
+    for region in ("us-central1", "europe-west4"):
+        wizard.post("base-model", base_model=BASE_MODEL, location=region)
+        page = words(wizard.get("deployment", machine_type="g2-standard-12"))
+        told.append((" · $1.15 per hour" in page, " · price unknown" in page, f"List price in {region}." in page))
+    assert told == [(True, False, True), (False, True, False)]
+
+
 @pytest.mark.parametrize(("variant", "is_warned"), [("qwen3-14b", True), ("qwen3-32b", False)])
 def test_a_model_that_google_does_not_list_as_deployable_once_tuned(
     wizard, model, dataset, settings, variant, is_warned

@@ -116,6 +116,9 @@ def test_the_button_says_what_the_training_costs(client, settings):
     assert usd > 1
     assert f"The training costs about ${usd}." in page
     assert "Afterwards the model is deployed on g2-standard-12 for $1.15 per hour." in page
+    TuningJob.objects.update(location="europe-west4")
+    page = client.get(reverse("tuning-job", args=[job.pk])).content.decode()
+    assert "Afterwards the model is deployed; the price per hour is unknown." in page
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
     page = client.get(reverse("tuning-job", args=[job.pk])).content.decode()
     assert ("It runs on this computer and costs nothing." in page, "costs about $" in page) == (True, False)
