@@ -248,10 +248,11 @@ def test_the_last_step_says_where_the_price_of_the_machine_comes_from(wizard, da
     assert ("List price in" in page, "The price of this machine is unknown." in page) == (False, True)
 
 
-def test_the_last_step_has_prices_of_the_region_that_was_chosen(wizard, dataset, settings):
+def test_the_last_step_has_prices_of_the_region_that_was_chosen(wizard, model, dataset, settings):
     settings.VERTEX_API_ENDPOINT = ""
     spec = {"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "title": "x"}
-    factories.publisher_model(data={"machine_specs": [spec]})
+    model.data |= {"machine_specs": [spec]}
+    model.save()
     wizard.fill(dataset)
     told = []
     for region in ("us-central1", "europe-west4"):
