@@ -51,6 +51,10 @@ class WorkState(models.TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
+class DatasetWorkQuerySet(LeasedWorkQuerySet["DatasetWork"]):
+    pass
+
+
 class DatasetWork(LeasedWork):
     """The latest of each kind. `options` are what was asked for: {"latest": the newest version that the person saw},
     {"similarity": percent, 0 for equal rows only}, {"against": the other version}.
@@ -70,7 +74,7 @@ class DatasetWork(LeasedWork):
     made = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
     tries = models.PositiveSmallIntegerField(default=0)
 
-    objects = LeasedWorkQuerySet.as_manager()
+    objects = DatasetWorkQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -85,7 +89,7 @@ class ImportState(models.TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
 
 
-class DatasetImportQuerySet(LeasedWorkQuerySet):
+class DatasetImportQuerySet(LeasedWorkQuerySet["DatasetImport"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 

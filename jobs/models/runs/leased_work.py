@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
@@ -8,9 +8,10 @@ from django.utils import timezone
 from jobs.models.fields.deferred_text import DeferredTextField
 
 WAITING = "WAITING"
+Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 
-class LeasedWorkQuerySet(models.QuerySet[Any]):
+class LeasedWorkQuerySet(models.QuerySet[Row]):
     def due(self, now: datetime) -> Self:
         """What waits and no worker has."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), state=WAITING)

@@ -32,7 +32,7 @@ class TakeawayState(models.TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
-class TakeawayQuerySet(LeasedWorkQuerySet):
+class TakeawayQuerySet(LeasedWorkQuerySet["Takeaway"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
