@@ -50,6 +50,8 @@ def test_the_licence_of_an_unknown_model(world):
 
 
 def test_rows_with_tools_are_refused_where_the_template_has_no_place_for_them(world):
+    if world.name == "google":
+        pytest.skip("Google counts without the chat template.")
     asked = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
     with pytest.raises(Refused) as caught:

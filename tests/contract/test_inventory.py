@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from google.api_core.client_options import ClientOptions
 from google.cloud.aiplatform_v1beta1 import types
 from google.cloud.aiplatform_v1beta1.services.endpoint_service import EndpointServiceClient
@@ -65,8 +64,8 @@ def test_what_googles_sdk_makes_is_found(world, served):
         pytest.skip("Google's client needs a server.")
     key = uuid.uuid4().hex[:8]
     options: dict[str, Any] = {
-        "client_options": ClientOptions(api_endpoint=settings.VERTEX_API_ENDPOINT),
-        "credentials": clients.anonymous(),
+        "client_options": ClientOptions(api_endpoint=clients.address(LOCATION)),
+        "credentials": clients.credentials(),
         "transport": "rest",
     }
     endpoint = types.Endpoint(display_name=f"By hand {key}", dedicated_endpoint_enabled=True)

@@ -41,8 +41,8 @@ CHANGED_BY_GET = {
     "tuning-take": {"OutputListing"},
     # What Google Cloud lacks is asked for; a worker looks.
     "settings-preflight": {"Preflight"},
-    # The lines of its log are asked for, once a minute; a worker looks.
-    "endpoint-log": {"EndpointReport"},
+    # The lines of its log and its figures are asked for, once a minute; a worker looks.
+    **dict.fromkeys(("endpoint-log", "endpoint-detail", "endpoint-metrics", "endpoint-status"), {"EndpointReport"}),
 }
 
 

@@ -48,9 +48,14 @@ def find_results(job: TuningJob) -> Results:
 
 
 def sort_out(names: Iterable[str]) -> Results:
-    """By the names of all files, from the output folder on."""
+    """By the names of all files, from the output folder on. A checkpoint that lies there twice, as another node's or to
+    resume from, counts once."""
     places = _places(names)
-    numbered = sorted((one for one in places if one.number is not None), key=lambda one: one.number or 0)
+    by_number: dict[int, Place] = {}
+    for one in sorted(places, key=_rank):
+        if one.number is not None:
+            by_number.setdefault(one.number, one)
+    numbered = [by_number[number] for number in sorted(by_number)]
     model = min((one for one in places if one.number is None), key=_rank, default=None)
     return Results(model or (numbered[-1] if numbered else None), tuple(numbered))
 
@@ -93,7 +98,7 @@ def _places(names: Iterable[str]) -> list[Place]:
 
 
 def _rank(place: Place) -> tuple[bool, bool, bool, str]:
-    """The first is the model: called final, whole, of the first node."""
+    """The first is the model: called final, whole, of the first node. So with checkpoints of the same number."""
     parts = place.folder.split("/")
     is_final = any("final" in part or "merged" in part for part in parts)
     return not is_final, place.form != ModelForm.WHOLE, "node-0" not in parts, place.folder

@@ -45,6 +45,10 @@ LAYOUTS: dict[str, tuple[dict[str, tuple[str, ...]], tuple[object, list[str]]]] 
         {"adapter": ADAPTER, "merged_model": WHOLE},
         (("merged_model", "whole"), []),
     ),
+    "checkpoints that lie there twice": (
+        {f"{node}/checkpoint-{step}": ADAPTER for node in ("resume", NODE, "out") for step in (15, 30)},
+        ((f"{NODE}/checkpoint-30", "adapter"), [f"{NODE}/checkpoint-15", f"{NODE}/checkpoint-30"]),
+    ),
     "of several nodes the first": (
         {"postprocess/node-1/final": WHOLE, "postprocess/node-0/final": WHOLE},
         (("postprocess/node-0/final", "whole"), []),
