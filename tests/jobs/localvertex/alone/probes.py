@@ -98,7 +98,7 @@ class Prober:
     def outcomes(self, method: str, depth: int = MAX_DEPTH) -> Iterator[Outcome]:
         route = CALLS[method]
         plain, again = (self.ask(route, self.world.seed(method)) for _ in range(2))
-        assert plain.normal == again.normal, f"{method}: the answer changes by itself"
+        assert plain.normal == again.normal, f"{method}: the answer changes by itself: {plain.normal} {again.normal}"
         for path in paths(request_of(method), depth):
             became, answer = self.probe(route, path, plain)
             yield Outcome(method, spell(path), became, answer)
