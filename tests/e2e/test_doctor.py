@@ -74,6 +74,8 @@ def kill_trainers(console: Running, times: int) -> None:
 def test_half_the_batch_goes_on_from_the_last_checkpoint(visit: Visit, console: Running, session: list[Any]) -> None:
     visit.context.add_cookies(session)
     page = visit.page
+    visit.open("/model-garden/")
+    expect(page.get_by_text("270M").first).to_be_visible(timeout=SOON)
     visit.open(f"/tuning/jobs/{start_job(console)}/")
     kill_trainers(console, 3)
     panel = page.locator("#job-status .note.bad")

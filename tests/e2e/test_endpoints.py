@@ -76,7 +76,7 @@ def leave_a_question_unanswered(visit: Visit) -> None:
 
 def look_at_the_metrics(visit: Visit, endpoint: str) -> None:
     visit.open(f"/endpoints/{endpoint}/")
-    expect(visit.page.locator("#metrics .plot-svg")).to_have_count(3)
+    expect(visit.page.locator("#metrics .plot-svg")).to_have_count(5)
     visit.picture("endpoint")
     visit.page.get_by_role("link", name="Table").click()
     expect(visit.page.locator("#metrics table tbody tr")).to_have_count(24)

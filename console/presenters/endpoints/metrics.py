@@ -4,7 +4,8 @@ Requests, errors and latencies are Cloud Monitoring's, who counts those of every
 has not counted yet what this console itself asked, they are those of the console's own chats, and the page says so.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -17,7 +18,7 @@ from jobs.models import Endpoint, EndpointReport
 from jobs.services.endpoints import usage
 from jobs.services.endpoints.reports import reports
 from jobs.services.endpoints.reports.reports import PERIODS, Part
-from jobs.services.endpoints.usage import Figures
+from jobs.services.endpoints.usage import Figures, Request
 
 WIDTH, HEIGHT = 320.0, 80.0
 DEFAULT = "1d"
@@ -159,9 +160,9 @@ def metrics(endpoint: Endpoint, chosen: str, *, as_table: bool) -> Metrics:
     chosen, now = choose_period(chosen), timezone.now()
     report, period = reports.find(endpoint, chosen), PERIODS[chosen]
     if traffic := reports.traffic_of(report, now):
-        found = _with_traffic(endpoint, chosen, traffic, report, as_table=as_table)
-        if found.requests >= found.own.requests:
-            return found
+        asked = usage.requests(endpoint, traffic[0].begin)
+        if rows := _beside_traffic(traffic, period.part, asked):
+            return Metrics(chosen, rows[0].begin, usage.figures(asked), rows, as_table, report, is_of_everybody=True)
     end = _round_up(now, period.part)
     edges = [end - period.part * number for number in range(period.parts, -1, -1)]
     asked = usage.requests(endpoint, edges[0])
@@ -169,16 +170,22 @@ def metrics(endpoint: Endpoint, chosen: str, *, as_table: bool) -> Metrics:
     return Metrics(chosen, edges[0], usage.figures(asked), rows, as_table, report)
 
 
-def _with_traffic(
-    endpoint: Endpoint, chosen: str, traffic: list[Part], report: EndpointReport | None, *, as_table: bool
-) -> Metrics:
-    """The console's own figures of the same parts beside them."""
-    begin, part = traffic[0].begin, PERIODS[chosen].part
-    edges = [begin + part * number for number in range(len(traffic) + 1)]
-    asked = [one for one in usage.requests(endpoint, begin) if one.asked_at < edges[-1]]
-    parts = zip(traffic, usage.periods(asked, edges), strict=True)
-    rows = [Row(all_of.begin, own, all_of) for all_of, own in parts]
-    return Metrics(chosen, begin, usage.figures(asked), rows, as_table, report, is_of_everybody=True)
+def _beside_traffic(traffic: Sequence[Part], length: timedelta, asked: Sequence[Request]) -> list[Row]:
+    """The console's own figures of the same parts beside what all asked; nothing where that is less than this console
+    itself asked. What it asked since is in no answer yet and counts in the last part."""
+    begins = [one.begin for one in traffic]
+    told_until = begins[-1] + length
+    newer = [one for one in asked if one.asked_at >= told_until]
+    if sum(one.requests for one in traffic) < len(asked) - len(newer):
+        return []
+    last = replace(
+        traffic[-1],
+        requests=traffic[-1].requests + len(newer),
+        errors=traffic[-1].errors + sum(one.failed for one in newer),
+    )
+    until = max([told_until, *(one.asked_at + timedelta.resolution for one in newer)])
+    own = usage.periods(asked, [*begins, until])
+    return [Row(one.begin, figures, one) for one, figures in zip([*traffic[:-1], last], own, strict=True)]
 
 
 def _round_up(moment: datetime, part: timedelta) -> datetime:

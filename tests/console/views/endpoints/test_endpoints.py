@@ -435,6 +435,15 @@ def test_where_monitoring_has_counted_less_the_own_requests_are_shown(visitor):
     assert "The count for all programs isn't complete yet." in text
 
 
+def test_what_was_asked_since_the_last_count_is_added(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    make_report(talk.endpoint, (2, 1, 0.5))
+    for state in ("COMPLETE", "FAILED"):
+        answer(talk, state=state, created_at=timezone.now())
+    text = words(visitor.get(url(talk.endpoint, "?period=1h")))
+    assert ("4 requests, 2 failed" in text, "those of all programs" in text) == (True, True)
+
+
 def test_a_missing_right_is_named_beside_the_own_figures(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     answer(talk)
