@@ -18,15 +18,15 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except ValueError:
             raise yaml.constructor.ConstructorError(None, None, UNREADABLE_VALUE, node.start_mark) from None
 
     def scan_flow_scalar_non_spaces(self, double: bool, start_mark: yaml.Mark) -> Any:
         try:
-            return super().scan_flow_scalar_non_spaces(double, start_mark)  # type: ignore[no-untyped-call]
+            return super().scan_flow_scalar_non_spaces(double, start_mark)
         except ValueError:
-            mark = self.get_mark()  # type: ignore[no-untyped-call]
+            mark = self.get_mark()
             raise yaml.scanner.ScannerError(None, None, UNKNOWN_ESCAPE, mark) from None
 
 

@@ -77,7 +77,9 @@ def others_of(jobs: Sequence[TuningJob]) -> dict[str, tuple[str | Promise, str]]
         for group in (*EXPECTED, *KNOWN)
         for kind, tag in group.tags.items()
     }
-    found = {known[tag][0]: (known[tag][1], tag) for tag in known if tag in tags}
+    found: dict[str, tuple[str | Promise, str]] = {
+        key: (title, tag) for tag, (key, title) in known.items() if tag in tags
+    }
     return found | {_by_own_name(tag).key: (tag, tag) for tag in sorted(tags - known.keys())}
 
 

@@ -220,7 +220,7 @@ class Wizard(Choices):
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
         mode, batch = training.get("tuning_mode", ""), training.get("batch_size")
         machine, varied = training.get("training_machine", ""), self.varied
-        if step == "training" and self.terms.facts:
+        if isinstance(form, TrainingForm) and self.terms.facts:
             dataset = self.dataset_in_form(form, "dataset")
             epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
