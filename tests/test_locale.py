@@ -15,6 +15,7 @@ from tests.support import factories
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "locale").glob("*/LC_MESSAGES/*.po"))
 TRANSLATED = ("console", "jobs", "templates", "locale")
+WARNINGS = "makemessages.txt"
 PLACE = re.compile(r"%(?:\(\w+\))?[\d.]*[a-z%]|</?\w[^>]*>|\{\w*\}")
 
 each_language = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.parent.parent.name)
@@ -46,7 +47,8 @@ def extracted(tmp_path, settings, monkeypatch):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     settings.LOCALE_PATHS = [tmp_path / "locale"]
     monkeypatch.chdir(tmp_path)
-    call_command("makemessages", all=True, no_location=True, verbosity=0)
+    with (tmp_path / WARNINGS).open("w") as said:
+        call_command("makemessages", all=True, no_location=True, verbosity=1, stdout=said)
     return tmp_path
 
 
@@ -58,6 +60,12 @@ def test_every_text_of_the_code_is_translated(source, extracted):
         "--untranslated": [],
         "--only-fuzzy": [],
     }, "run `make messages`, then translate these"
+
+
+@needs_gettext
+def test_no_text_is_used_both_with_a_plural_and_without_one(extracted):
+    said = (extracted / WARNINGS).read_text().splitlines()
+    assert [line for line in said if "plural" in line] == []
 
 
 @needs_gettext

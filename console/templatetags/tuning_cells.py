@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _, ngettext
 from jobs.models import TuningJob
 from jobs.services.tuned_models import policies as tuned_models
 from jobs.services.tuning import policies
+from jobs.services.tuning.policies import Place
 from jobs.states import TUNING_NOT_BEGUN, TuningState
 
 from .console import ago, duration, progress_bar
@@ -37,14 +38,13 @@ REASON_SHOWN = 80
 
 
 class Kind(NamedTuple):
-    """What decides which parts a row has; `waits`: in a queue whose order can be changed."""
+    """What decides which parts a row has; `moves`: where it can be moved in the queue."""
 
     is_live: bool
     may_stop: bool
     is_tuned: bool
     is_ready: bool
-    waits: bool
-    is_next: bool
+    moves: tuple[str, ...]
 
 
 @register.simple_tag(takes_context=True)
@@ -52,17 +52,17 @@ def job_row(
     context: Context,
     job: TuningJob,
     columns: Iterable[str],
-    places: Mapping[UUID, int],
+    places: Mapping[UUID, Place],
     ready: Mapping[UUID, UUID],
 ) -> SafeString:
     """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
-    place, endpoint = places.get(job.pk, 0), ready.get(job.pk)
+    place, endpoint = places.get(job.pk), ready.get(job.pk)
     is_paused = context["queue"].pause is not None
-    may_stop, waits = not policies.why_not_cancel(job), place > 0
+    may_stop, moves = not policies.why_not_cancel(job), policies.list_moves(job, place)
     return stencil(
         context,
         "tuning/row.html",
-        Kind(not job.is_terminal, may_stop, job.is_tuned, endpoint is not None, waits, place == 1),
+        Kind(not job.is_terminal, may_stop, job.is_tuned, endpoint is not None, moves),
         id=job.pk,
         name=job.display_name,
         endpoint=endpoint or "",
@@ -71,8 +71,8 @@ def job_row(
     )
 
 
-def _state(job: TuningJob, place: int, is_paused: bool) -> SafeString:
-    note = place_words(place, is_paused) if place else ""
+def _state(job: TuningJob, place: Place | None, is_paused: bool) -> SafeString:
+    note = place_words(place.number, is_paused) if place else ""
     if job.error_message and not note:
         note = Truncator(first_line(job.error_message)).chars(REASON_SHOWN)
     return format_html(

@@ -33,11 +33,12 @@ class SpendingReservation(models.Model):
     """What something paid was estimated at when it was asked for, on which day of the console's time zone.
 
     The id is the key of the request, so that a request that comes twice counts once. `usd` is what counts now: the
-    estimate, then what it cost if that is known, 0 if it was never sent; None: the price is not known.
+    estimate, then what it cost if that is known, 0 if it was never sent; None: the price is not known. It counts for
+    everybody together until the end of its day, also when the account of its `user` is deleted.
     """
 
     id = models.UUIDField(primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     day = models.DateField()
     object_id = models.UUIDField()
     usd = models.DecimalField(max_digits=12, decimal_places=2, null=True)

@@ -7,6 +7,11 @@
 from django.utils.translation import gettext_noop
 
 TEXTS = (
+    gettext_noop("The file of the dataset %s is missing from this server. Upload it again."),
+    gettext_noop(
+        "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission to read. Remove it and upload the file again."
+    ),
+    gettext_noop("Every row is at fault. Correct the rows and upload the file again."),
     gettext_noop("The terms of the model have to be accepted first. Make a clone of the job, which asks for it."),
     gettext_noop("Choose 1 to %(most)d hours."),
     gettext_noop("Choose 1 to %(most)d replicas, and not more at least than at most."),

@@ -79,7 +79,9 @@ def test_a_file_that_is_gone_is_said_where_its_problems_are_asked_for(visitor: C
     )
     response = visitor.get(f"/datasets/{dataset.pk}/problems.jsonl")
     assert response.status_code == 409
-    assert "The file of the dataset Lost is missing from this server. Upload it again." in response.content.decode()
+    assert (
+        "The file of the dataset Lost is missing from this server. Upload the file again." in response.content.decode()
+    )
 
 
 def test_a_download_from_a_store_says_how_long_it_is(

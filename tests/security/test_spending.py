@@ -156,6 +156,17 @@ def test_a_limit_of_nothing_allows_nothing_that_costs(owner):
         deploy(owner)
 
 
+def test_what_a_deleted_account_has_spent_counts_until_midnight(owner, team_mate):
+    limit(console=5 * HOUR)
+    deploy(owner, hours=4)
+    owner.delete()
+    assert spending.by_person(spending.day_of(timezone.now())) == [("", Spent(4 * HOUR))]
+    with pytest.raises(SpendingLimitReached, match=r"Together, everyone has used \$4\.60 of the daily limit"):
+        deploy(team_mate, hours=2)
+    deploy(team_mate, hours=1)
+    assert spending.standing(team_mate).all == Spent(5 * HOUR)
+
+
 def test_what_is_free_stays_free(owner, settings):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
     limit(person=0)

@@ -318,7 +318,7 @@ def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job
         started.refresh_from_db()
         assert started.error_message == (
             f"Line 2 of the dataset Questions refers to {job.output_uri}/image.png, which you don't have "
-            "permission to read. Remove it and upload the file again."
+            "permission to read. Remove the reference from the file. Upload the file again."
         )
     assert (fake_gateway.ledger, fake_gateway.calls) == ([], [])
 

@@ -18,6 +18,7 @@ from tests.support.sentences import ROOT, CodeSentence, find_sentences
 
 RETIRED = ROOT / "jobs/text/retired.py"
 PLACE = re.compile(r"%(?:\(\w+\))?[\d.]*[a-z%]")
+LINE_LENGTH = 120
 LONGEST_NAME, WORDS, ALIKE = 44, 5, 0.6
 UNSAID = {
     "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "could", "do", "does",
@@ -169,14 +170,24 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def format_call(name: str, *arguments: str) -> str:
+    """As ruff writes it, which breaks a line that is too long as far as it can."""
+    listed = ", ".join(arguments)
+    if len(line := f"    {name}({listed}),") <= LINE_LENGTH:
+        return line
+    if len(arguments) == 1 or len(listed) + 8 <= LINE_LENGTH:
+        return f"    {name}(\n        {listed}\n    ),"
+    return "\n".join([f"    {name}(", *(f"        {argument}," for argument in arguments), "    ),"])
+
+
 def format_retired(kinds: Kinds) -> str:
     """A module in which makemessages finds what no other says, so that its translation stays."""
     live = {wording.text for wording in kinds.values() if not wording.retired}
     kept = [wording for _kind, wording in sorted(kinds.items()) if wording.retired and wording.text not in live]
     calls = [
-        f"    ngettext_lazy({quote(one.text)}, {quote(one.plural)}),"
+        format_call("ngettext_lazy", quote(one.text), quote(one.plural))
         if one.plural
-        else f"    gettext_noop({quote(one.text)}),"
+        else format_call("gettext_noop", quote(one.text))
         for one in kept
     ]
     names = [name for name in ("gettext_noop", "ngettext_lazy") if any(name in call for call in calls)]

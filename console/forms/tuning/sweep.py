@@ -1,5 +1,6 @@
 """Several values of up to three settings, in the step of the training: each combination is a job."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -8,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.services.tuning.spec_terms import Terms
-from jobs.services.tuning.sweeps.spec import MOST_SETTINGS, find_sweep_problems, read_values, settings_for
+from jobs.services.tuning.sweeps.spec import MOST_SETTINGS, Varied, find_sweep_problems, read_values, settings_for
 
 from .judged import JudgedForm, OfferedField
 
@@ -22,6 +23,7 @@ LABELS: dict[str, str | Promise] = {
     "seed": _("Seed"),
 }
 ROWS = range(1, MOST_SETTINGS + 1)
+SWEEP_FIELDS = tuple(name for row in ROWS for name in (f"sweep_{row}", f"sweep_{row}_values"))
 
 
 class SweepForm(JudgedForm):
@@ -43,6 +45,18 @@ class SweepForm(JudgedForm):
     @property
     def sweep_rows(self) -> list[tuple[Any, Any]]:
         return [(self[f"sweep_{row}"], self[f"sweep_{row}_values"]) for row in ROWS]
+
+    def read_sweep(self, terms: Terms, beside: Mapping[str, Any]) -> Varied:
+        """As it stands in the form, before it is sent; empty while something is wrong with it."""
+        found = {}
+        for setting, values in self.sweep_rows:
+            if not (name := str(setting.value() or "")):
+                continue
+            try:
+                found[name] = read_values(name, str(values.value() or ""))
+            except ValueError:
+                return {}
+        return {} if find_sweep_problems(found, beside, terms) else found
 
     def settle_sweep(self, terms: Terms) -> None:
         """What was typed becomes one answer, judged."""

@@ -129,7 +129,11 @@ class Variant:
 
     @cached_property
     def machine_options(self) -> list[on_machines.MachineOption]:
-        return on_machines.machine_options(self.machine_specs)
+        return self.machine_options_in("")
+
+    def machine_options_in(self, region: str) -> list[on_machines.MachineOption]:
+        """With the prices there; empty: in the configured region."""
+        return on_machines.machine_options(self.machine_specs, region)
 
     @property
     def price_region(self) -> str:

@@ -17,6 +17,7 @@ TITLES: Mapping[Check, str | Promise] = {
     Check.RIGHTS: _("The console may create what you ask for"),
     Check.BUCKET: _("The bucket exists, and the console can write to it"),
     Check.BUCKET_REGION: _("The bucket is in the region of the job"),
+    Check.DATA_REGION: _("The datasets are in the region of the job"),
     Check.AGENTS: _("Vertex AI can read and write the bucket"),
     Check.TERMS: _("The terms of the base model are accepted"),
     Check.TUNING_QUOTA: _("A tuning job can run now"),

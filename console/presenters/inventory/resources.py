@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, Q
 from django.utils.functional import Promise
@@ -20,6 +22,12 @@ TABS: dict[str, tuple[FoundKind, str | Promise]] = {
     "models": (FoundKind.MODEL, gettext_lazy("Registered models")),
     "tuning-jobs": (FoundKind.TUNING_JOB, gettext_lazy("Tuning jobs")),
     "custom-jobs": (FoundKind.CUSTOM_JOB, gettext_lazy("Custom jobs")),
+}
+GOOGLE = "https://console.cloud.google.com"
+# As the links of Google's SDK lead there.
+JOB_PAGES = {
+    FoundKind.TUNING_JOB: "vertex-ai/generative/language/locations/{location}/tuning/tuningJob/{job}",
+    FoundKind.CUSTOM_JOB: "agent-platform/locations/{location}/training/{job}",
 }
 KNOWN_STATES = dict(TuningState.choices)
 
@@ -41,6 +49,19 @@ class Shown:
     @property
     def is_endpoint(self) -> bool:
         return self.found.kind == FoundKind.ENDPOINT
+
+    @property
+    def is_job(self) -> bool:
+        return self.found.kind in JOB_PAGES
+
+    @property
+    def google_url(self) -> str:
+        """Where a job can be changed; nothing on a local run, which Google's console does not know."""
+        if not self.is_job or settings.VERTEX_API_ENDPOINT:
+            return ""
+        page = JOB_PAGES[FoundKind(self.found.kind)]
+        path = page.format(location=quote(self.found.location, safe=""), job=quote(self.found.key, safe=""))
+        return f"{GOOGLE}/{path}?{urlencode({'project': settings.VERTEX_PROJECT})}"
 
     @property
     def models(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from zlib import crc32
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
-from jobs.models import Metric, Series, TuningJob, series
+from jobs.models import Metric, Series, TuningJob, series, thin_out
 
 VALIDATION = re.compile(r"/?(?:eval|val|valid|validation|test)[^a-z]", re.IGNORECASE)
 
@@ -53,12 +53,34 @@ COMPARED: dict[str, tuple[str | Promise, str]] = {
 }
 
 
+# Of each curve of a comparison that is none of these: several jobs may have sixty of them each.
+POINTS_OF_OTHERS = 300
+
+
 def groups_of(job: TuningJob) -> list[Group]:
     """Of every curve that the training has reported: known ones first, then the others by their own names."""
-    tags = set(Metric.objects.filter(job=job).order_by().values_list("tag", flat=True).distinct())
+    tags = _find_tags([job])
     found = [*EXPECTED, *(group for group in KNOWN if tags & set(group.tags.values()))]
     others = tags - {tag for group in (*EXPECTED, *KNOWN) for tag in group.tags.values()}
     return [*found, *(_by_own_name(tag) for tag in sorted(others))]
+
+
+def _find_tags(jobs: Sequence[TuningJob]) -> set[str]:
+    return set(Metric.objects.filter(job__in=jobs).order_by().values_list("tag", flat=True).distinct())
+
+
+def others_of(jobs: Sequence[TuningJob]) -> dict[str, tuple[str | Promise, str]]:
+    """Title and tag of each curve that any of them has reported beyond those that are always compared."""
+    tags = _find_tags(jobs) - {tag for _title, tag in COMPARED.values()}
+    known = {
+        tag: (f"{group.key}-{kind}", f"{group.title} · {KINDS[kind]}")
+        for group in (*EXPECTED, *KNOWN)
+        for kind, tag in group.tags.items()
+    }
+    found: dict[str, tuple[str | Promise, str]] = {
+        key: (title, tag) for tag, (key, title) in known.items() if tag in tags
+    }
+    return found | {_by_own_name(tag).key: (tag, tag) for tag in sorted(tags - known.keys())}
 
 
 def _by_own_name(tag: str) -> Group:
@@ -88,10 +110,14 @@ def curves(found: Series, group: Group) -> list[dict[str, Any]]:
     ]
 
 
-def comparison_data(jobs: Sequence[TuningJob], keys: Collection[str] = tuple(COMPARED)) -> dict[str, Any]:
-    """One chart a tag, one curve a job."""
-    compared = {key: COMPARED[key] for key in keys}
-    found = series(jobs, [tag for _title, tag in compared.values()])
+def comparison_data(jobs: Sequence[TuningJob], keys: Collection[str] = ()) -> dict[str, Any]:
+    """One chart a tag, one curve a job. Without keys, all that any of the jobs has reported."""
+    compared = {key: COMPARED[key] for key in keys} or {**COMPARED, **others_of(jobs)}
+    always = {tag for _title, tag in COMPARED.values()}
+    found = {
+        job: {tag: curve if tag in always else thin_out(curve, POINTS_OF_OTHERS) for tag, curve in curves.items()}
+        for job, curves in series(jobs, [tag for _title, tag in compared.values()]).items()
+    }
     groups = [
         {"key": key, "title": str(title), "x": _("step"), "series": runs(jobs, found, tag)}
         for key, (title, tag) in compared.items()

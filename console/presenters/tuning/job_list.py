@@ -103,7 +103,7 @@ def rows_context(user: User, jobs: Sequence[TuningJob], preference: AccountPrefe
         "preference": preference,
         "columns": visible_columns(preference),
         "ready": ready_endpoints(jobs),
-        "places": queue.places() if any(job.state == TuningState.QUEUED for job in jobs) else {},
+        "places": queue.find_places() if any(job.state == TuningState.QUEUED for job in jobs) else {},
     }
 
 

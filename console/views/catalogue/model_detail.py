@@ -1,6 +1,8 @@
 """A model: what it is, what can be done with it here, and what that costs."""
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import messages
@@ -36,7 +38,9 @@ def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     context = context_of(request, family, variant)
     action = request.GET.get("action", "")
     if action == "deploy" and variant.can_deploy:
-        context["form"] = deploy_form(variant)
+        context |= deploy_context(variant, deploy_form(variant, asked=request.GET))
+        if "location" in request.GET:
+            return page_or_fragment(request, PAGE, "deploy", context)
     if action == "code":
         context["code"] = code_of(request, variant, context["ready"])
         return page_or_fragment(request, PAGE, "code", context)
@@ -82,7 +86,15 @@ def code_of(request: ConsoleRequest, variant: Variant, ready: list[Endpoint]) ->
     return Code(variant, next(iter(ready), None), tab if tab in TABS else next(iter(TABS)))
 
 
-def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
+def deploy_context(variant: Variant, form: DeployForm) -> dict[str, Any]:
+    """The form, and the machines with their prices in the region that it names."""
+    named = str(form["location"].value() or "") if "location" in form.fields else ""
+    region = named if named in regions.list_serving_regions() else regions.default_serving_region()
+    return {"form": form, "options": variant.machine_options_in(region), "price_region": region}
+
+
+def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = MappingProxyType({})) -> DeployForm:
+    """`asked`: the region and the machine that are chosen in the form already."""
     initial = {
         "key": uuid.uuid4(),
         "model": variant.name,
@@ -90,7 +102,7 @@ def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
         "display_name": f"{variant.model.version[:100]}-mg-one-click-deploy",
         "machine": next(iter(variant.machines), ""),
         "location": regions.default_serving_region(),
-    }
+    } | {name: asked[name] for name in ("location", "machine") if name in asked}
     return DeployForm(
         data,
         initial=initial,
@@ -111,7 +123,7 @@ def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     form = deploy_form(variant, request.POST)
     endpoint = deploy_variant(request, variant, form) if form.is_valid() else None
     if endpoint is None:
-        context = context_of(request, family, variant) | {"form": form}
+        context = context_of(request, family, variant) | deploy_context(variant, form)
         return page_or_fragment(request, PAGE, "deploy", context, status=422)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)

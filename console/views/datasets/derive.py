@@ -44,8 +44,8 @@ def convert_dataset(dataset: Dataset, form: ConvertForm, *, has_columns: bool) -
         form.add_error(None, _("None of the rows can be converted. The table below says why."))
     elif not result.made:
         sentence = ngettext(
-            "%(count)d row can't be converted. Correct the file and upload it again, or leave this row out.",
-            "%(count)d rows can't be converted. Correct the file and upload it again, or leave these rows out.",
+            "%(count)d row can't be converted. Correct the file and add it again, or leave this row out.",
+            "%(count)d rows can't be converted. Correct the file and add it again, or leave these rows out.",
             result.bad,
         )
         form.add_error("leave_out", sentence % {"count": result.bad})

@@ -80,7 +80,7 @@ def set_default(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job, to = visible_job(request, pk), request.POST.get("to", "")
-    if to not in queue.MOVES:
+    if to not in tuning_policies.MOVES:
         return HttpResponseBadRequest(_("Choose to move the job up, down or to the top."))
     queue.move(job, to)
     tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.tuning.charts import COMPARED, comparison_data
+from console.presenters.tuning.charts import COMPARED, comparison_data, others_of
 from console.presenters.tuning.comparisons.jobs import Line, figures
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob
@@ -68,6 +68,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "query": query,
         "figures": figures(jobs),
         "groups": {key: title for key, (title, _tag) in COMPARED.items()},
+        "others": {key: title for key, (title, _tag) in others_of(jobs).items()},
     }
     return render(request, "tuning/compare.html", context)
 

@@ -17,7 +17,7 @@ from console.presenters.tuning.queue import queue_for
 from console.presenters.tuning.request import request_json
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob
-from jobs.services.tuning import queue
+from jobs.services.tuning import policies, queue
 from jobs.states import TuningState
 
 MONITOR = "monitor"
@@ -39,9 +39,11 @@ def visible_job(request: ConsoleRequest, pk: uuid.UUID) -> TuningJob:
 
 def page(request: ConsoleRequest, job: TuningJob, tab: str) -> dict[str, Any]:
     """What every tab needs."""
-    place = queue.places().get(job.pk) if job.state == TuningState.QUEUED else None
+    place = queue.find_places().get(job.pk) if job.state == TuningState.QUEUED else None
     context = {"job": job, "stand": stand(job), "tab": tab, "tabs": TABS, "place": place}
-    return {**context, "queue": queue_for(request.user)} if place else context
+    if place is None:
+        return context
+    return {**context, "queue": queue_for(request.user), "moves": policies.list_moves(job, place)}
 
 
 @require_safe

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
+from console.forms.tuning.sweep import SWEEP_FIELDS
 from console.presenters.datasets.cloud import ANY, begin_import, cloud_form
 from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.advanced import FOLDED
@@ -34,7 +35,7 @@ Which = Literal["train", "validation"]
 PREVIEWED = {
     "output": ("output_uri",),
     "name": ("display_name",),
-    "training": ("dataset", "epochs", "tuning_mode", "training_machine"),
+    "training": ("dataset", "epochs", "tuning_mode", "training_machine", *SWEEP_FIELDS),
 }
 ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "upload-train": ("upload", "train"),

@@ -172,7 +172,7 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, lim
                 _worth_reading_on(rows, rows - convertible, problems)
                 progress(rows)
     if not rows:
-        raise DatasetRejected(_("The file has no rows below its first line. Add rows and upload it again."))
+        raise DatasetRejected(_("The file has no rows below its first line. Add rows, then try again."))
     dataset.invalid_rows, dataset.problems = rows, problems
     dataset.stats = {"rows": rows, "convertible": convertible}
 

@@ -9,9 +9,10 @@ from typing import IO, Any
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
-from jobs.text.deferred import gettext as _, ngettext
+from jobs.text.deferred import gettext as _, join, ngettext
 
 from .measure import Measure, Reckoning
+from .remedies import add_again
 from .rows import Complaint, Row, parse, printable
 
 LONGEST_LINE = 4 * 1024 * 1024
@@ -100,7 +101,7 @@ class Lines:
 
     def _without_mark(self, data: bytes) -> bytes:
         if data.startswith(UTF16_BOMS):
-            raise DatasetRejected(_("The file is in UTF-16. Save it as UTF-8 and upload it again."))
+            raise DatasetRejected(_("The file is in UTF-16. Save it as UTF-8, then try again."))
         if data.startswith(UTF8_BOM):
             self.notes.append(_("The byte order mark at the start was removed."))
             return data.removeprefix(UTF8_BOM)
@@ -134,7 +135,7 @@ def open_file(dataset: Dataset) -> IO[bytes]:
 
 
 def why_gone(dataset: Dataset) -> str:
-    return _("The file of the dataset %s is missing from this server. Upload it again.") % dataset.name
+    return join(_("The file of the dataset %s is missing from this server.") % dataset.name, add_again(dataset))
 
 
 def check_line(line: Line) -> Checked:
@@ -154,7 +155,7 @@ def decode_line(line: Line) -> str:
         raise DatasetRejected(
             _(
                 "The file is not UTF-8: line %(line)d, byte %(byte)d of it, is %(value)s. "
-                "Save it as UTF-8 and upload it again."
+                "Save it as UTF-8, then try again."
             ) % words
         ) from error  # fmt: skip
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from jobs.files import store
 from jobs.models import Dataset
 from jobs.services.storage import policies
-from jobs.text.deferred import gettext as _
+from jobs.text.deferred import gettext as _, join
 
+from .remedies import add_again
 from .rows import HINT, references
 
 _HINT = re.compile(HINT.pattern.encode())
@@ -23,13 +24,11 @@ def why_not_sent(dataset: Dataset) -> str:
     for number, uri in _list_addresses(dataset):
         if policies.why_not_read(dataset.owner, uri):
             words = {"dataset": dataset.name, "line": number, "uri": uri}
-            return (
-                _(
-                    "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission "
-                    "to read. Remove it and upload the file again."
-                )
-                % words
+            sentence = _(
+                "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission "
+                "to read. Remove the reference from the file."
             )
+            return join(sentence % words, add_again(dataset))
     return ""
 
 

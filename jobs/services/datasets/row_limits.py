@@ -13,8 +13,8 @@ MODELS_NAMED = 3
 
 def remedy() -> str:
     return _(
-        "The model doesn't learn from truncated text. Split or shorten these rows and upload the file again, or "
-        "choose a base model that accepts longer rows."
+        "The model doesn't learn from truncated text. Split or shorten these rows, or choose a base model that accepts "
+        "longer rows."
     )
 
 

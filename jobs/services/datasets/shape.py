@@ -25,7 +25,7 @@ def shape_of(file: IO[bytes], file_name: str) -> str:
     try:
         head = file.read(HEAD)
         if head.count(0) > len(head) * MAX_NULS and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise DatasetRejected(_("The file is not text, or it is in UTF-16. Save it as UTF-8 and upload it again."))
+            raise DatasetRejected(_("The file is not text, or it is in UTF-16. Save it as UTF-8, then try again."))
         file.seek(0)
         return _shape(file, head.removeprefix(b"\xef\xbb\xbf").lstrip(), file_name)
     finally:

@@ -103,7 +103,7 @@ def endless_row(line: int) -> DatasetRejected:
     return DatasetRejected(
         _(
             "The row that begins in line %d does not end within 4 MB. Close the double quote that is open there, "
-            "or shorten the row, and upload the file again."
+            "or shorten the row, then try again."
         )
         % line
     )

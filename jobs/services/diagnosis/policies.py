@@ -5,7 +5,8 @@ it. Buttons and services ask here.
 from jobs.errors import refuse_for
 from jobs.models import Dataset, PublisherModel, TuningJob
 from jobs.services.catalogue import policies as catalogue
-from jobs.text.deferred import gettext as _
+from jobs.services.datasets.remedies import add_again
+from jobs.text.deferred import gettext as _, join
 
 from .causes import Diagnosis, Fix
 
@@ -41,7 +42,7 @@ def why_not_leave_out(dataset: Dataset | None, rows: tuple[int, ...]) -> str:
     if not rows:
         return _("The reason names no line. Open the dataset to look for what is wrong with it.")
     if len(rows) >= dataset.row_count:
-        return _("Every row is at fault. Correct the rows and upload the file again.")
+        return join(_("Every row is at fault. Correct the rows in the file."), add_again(dataset))
     return ""
 
 

@@ -58,6 +58,8 @@ class Preflight:
             yield Check.BUCKET, self._bucket
             yield Check.BUCKET_REGION, self._bucket_region
             yield Check.AGENTS, self._agents
+        if self.subject.data_buckets:
+            yield Check.DATA_REGION, self._data_region
         if self.subject.base_model:
             yield Check.TERMS, self._terms
         if self.subject.training_accelerator:
@@ -117,6 +119,24 @@ class Preflight:
         words = {"bucket": self._location, "region": self._region}
         command = grants.create_bucket(f"{self._bucket_name}-{self._region}", self._region)
         return Line(Check.BUCKET_REGION, Verdict.WARNING, text % words, (command,))
+
+    def _data_region(self) -> Line:
+        places = {bucket: self._find_location(bucket) for bucket in self.subject.data_buckets}
+        if missing := [bucket for bucket, place in places.items() if not place]:
+            text = _("The bucket %(bucket)s has to exist first.") % {"bucket": missing[0]}
+            return Line(Check.DATA_REGION, Verdict.UNKNOWN, text)
+        listed = ", ".join(f"{bucket} ({place})" for bucket, place in places.items())
+        far = [bucket for bucket, place in places.items() if self._region and not _lies_in(self._region, place)]
+        if not far:
+            return Line(Check.DATA_REGION, Verdict.PASSED, listed)
+        text = _(
+            "The job is in %(region)s, and reads from %(buckets)s. Copy the data to a bucket there, or choose a region "
+            "to match."
+        )
+        words = {"region": self._region, "buckets": ", ".join(f"{bucket} ({places[bucket]})" for bucket in far)}
+        names = [bucket.removeprefix("gs://") for bucket in far]
+        commands = tuple(grants.create_bucket(f"{name}-{self._region}", self._region) for name in names)
+        return Line(Check.DATA_REGION, Verdict.WARNING, text % words, commands)
 
     def _agents(self) -> Line:
         """Grants on the whole project are not seen here, so what is missing on the bucket is a warning."""
@@ -183,9 +203,12 @@ class Preflight:
 
     @cached_property
     def _location(self) -> str:
-        """Of the bucket; nothing where there is none."""
+        return self._find_location(self.subject.bucket)
+
+    def _find_location(self, bucket: str) -> str:
+        """Nothing where there is none."""
         try:
-            return self.gateway.storage.bucket_location(self.subject.bucket)
+            return self.gateway.storage.bucket_location(bucket)
         except NotFound:
             return ""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ class Check(StrEnum):
     RIGHTS = "rights"
     BUCKET = "bucket"
     BUCKET_REGION = "bucket_region"
+    DATA_REGION = "data_region"
     AGENTS = "agents"
     TERMS = "terms"
     TUNING_QUOTA = "tuning_quota"
@@ -41,8 +43,8 @@ class Line:
 @dataclass(frozen=True)
 class Subject:
     """What money is to be spent on. Empty: not part of it. `location`: where is tuned; `serving_location`: where it is
-    deployed. `accelerators`: of all replicas together at the most. `training_accelerator`: of the machine that a
-    container trains on."""
+    deployed. `bucket`: of the output, `data_buckets`: others, that the datasets are read from. `accelerators`: of all
+    replicas together at the most. `training_accelerator`: of the machine that a container trains on."""
 
     location: str = ""
     serving_location: str = ""
@@ -52,6 +54,7 @@ class Subject:
     accelerator_type: str = ""
     accelerators: int = 0
     training_accelerator: str = ""
+    data_buckets: Sequence[str] = ()
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """What a job, a deployment or the whole project is to be checked for."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +21,17 @@ def of_project() -> Subject:
     )
 
 
-def of_training(base_model: str, output_uri: str, location: str = "", training_machine: str = "") -> Subject:
+def of_training(
+    base_model: str, output_uri: str, location: str = "", training_machine: str = "", data: Iterable[str] = ()
+) -> Subject:
+    """`data`: the objects that it reads."""
     machine = training_machines.list_machines().get(training_machine)
     return Subject(
         location=location or settings.VERTEX_LOCATION,
         bucket=_bucket_of(output_uri),
         base_model=base_model,
         training_accelerator=machine.accelerator_type if machine else "",
+        data_buckets=tuple(sorted({_bucket_of(uri) for uri in data} - {_bucket_of(output_uri), ""})),
     )
 
 

@@ -25,6 +25,7 @@ from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, UNSENT, Phase, Tu
 from jobs.text.deferred import gettext as _
 
 from . import policies, steps, terms
+from .container.request import dataset_uri
 from .spec import TuningSpec
 
 
@@ -103,7 +104,8 @@ def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
 
 def subject_of(spec: TuningSpec) -> Subject:
     """What has to be there on Google Cloud for the training, and for the deployment after it."""
-    found = subjects.of_training(spec.base_model, spec.output_uri, spec.location, spec.training_machine)
+    data = [dataset_uri(dataset) for dataset in (spec.dataset, spec.validation_dataset) if dataset]
+    found = subjects.of_training(spec.base_model, spec.output_uri, spec.location, spec.training_machine, data)
     if not spec.auto_deploy:
         return found
     return subjects.add_deployment(found, spec.machine_type, spec.endpoint_max_replicas, spec.location)

@@ -5,6 +5,7 @@ Whose a job is, is no question here: what a person may not see is not found.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.contrib.auth.models import User
 
@@ -14,6 +15,9 @@ from jobs.states import Phase, TuningState
 from jobs.text.deferred import gettext as _
 
 NAMED = 5
+# Where a job is moved to in the queue, among the jobs of its owner.
+TOP, UP, DOWN = "top", "up", "down"
+MOVES = (TOP, UP, DOWN)
 
 
 def why_not_cancel(job: TuningJob) -> str:
@@ -39,13 +43,29 @@ def check_can_decide(job: TuningJob) -> None:
     refuse_for(why_not_decide(job))
 
 
-def why_not_move(job: TuningJob) -> str:
-    """In the queue of what is not sent yet."""
-    return "" if job.waits_to_be_sent else _("The job is no longer in the queue, so its place can't be changed.")
+class Place(NamedTuple):
+    """In the queue of what is not sent yet. `number`: counted from 1, among everybody's. `ahead`, `behind`: how many
+    other jobs of its owner stand there."""
+
+    number: int
+    ahead: int
+    behind: int
 
 
-def check_can_move(job: TuningJob) -> None:
-    refuse_for(why_not_move(job))
+def why_not_move(job: TuningJob, to: str, place: Place | None) -> str:
+    if not job.waits_to_be_sent or place is None:
+        return _("The job is no longer in the queue, so its place can't be changed.")
+    if to == DOWN:
+        return "" if place.behind else _("The job is already the last of its owner's jobs in the queue.")
+    return "" if place.ahead else _("The job is already the first of its owner's jobs in the queue.")
+
+
+def check_can_move(job: TuningJob, to: str, place: Place | None) -> None:
+    refuse_for(why_not_move(job, to, place))
+
+
+def list_moves(job: TuningJob, place: Place | None) -> tuple[str, ...]:
+    return tuple(to for to in MOVES if not why_not_move(job, to, place))
 
 
 def why_not_steer(person: User) -> str:

@@ -7,6 +7,7 @@ asks for all of them: a refusal is one call a minute and not hundreds. Whose it 
 another person's job where there is none for the first.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -26,11 +27,10 @@ from jobs.services.remote.create_once import POST_PAUSE
 from jobs.states import TUNING_LIVE, UNSENT, Phase
 
 from . import policies
+from .policies import DOWN, TOP, UP, Place
 
 SHOWN = 1000
 PAUSE = 1
-TOP, UP, DOWN = "top", "up", "down"
-MOVES = (TOP, UP, DOWN)
 UNDER_WAY = Q(phase__in=(Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.BOUND), state__in=TUNING_LIVE)
 
 
@@ -84,13 +84,22 @@ def _asks_next(mine: Waiting, queue: Sequence[Waiting], now: datetime) -> bool:
     return front == mine and now - max(refusals) >= POST_PAUSE
 
 
-def places() -> dict[UUID, int]:
-    """The place of each job that waits for others, counted from 1; none of those that are sent as they come."""
-    rows = list(waiting().values_list("pk", "location", "quota_refused_at")[:SHOWN])
-    held = {location for _pk, location, refused in rows if refused}
+def find_places() -> dict[UUID, Place]:
+    """The place of each job that waits for others, in their order; none of those that are sent as they come."""
+    rows = list(waiting().values_list("pk", "owner_id", "location", "quota_refused_at")[:SHOWN])
+    held = {location for _pk, _owner, location, refused in rows if refused}
     all_wait = bool(settings.VERTEX_TUNING_AT_ONCE) or (bool(rows) and find_pause() is not None)
-    places = [(pk, place) for place, (pk, location, _refused) in enumerate(rows, 1) if all_wait or location in held]
-    return dict(places)
+    places = _place_all([(pk, owner) for pk, owner, _location, _refused in rows])
+    return {pk: places[pk] for pk, _owner, location, _refused in rows if all_wait or location in held}
+
+
+def _place_all(rows: Sequence[tuple[UUID, int]]) -> dict[UUID, Place]:
+    """`rows`: each job of the queue with its owner, in their order."""
+    counts, passed, places = Counter(owner for _pk, owner in rows), Counter[int](), {}
+    for number, (pk, owner) in enumerate(rows, 1):
+        places[pk] = Place(number, passed[owner], counts[owner] - passed[owner] - 1)
+        passed[owner] += 1
+    return places
 
 
 def find_pause() -> QueuePause | None:
@@ -140,7 +149,8 @@ def move(job: TuningJob, to: str) -> None:
         list(waiting().order_by("pk").select_for_update().values_list("pk"))
         rows = list(waiting())
         own = [row for row in rows if row.owner_id == job.owner_id]
-        policies.check_can_move(TuningJob.objects.get(pk=job.pk))
+        place = _place_all([(row.pk, row.owner_id) for row in rows]).get(job.pk)
+        policies.check_can_move(TuningJob.objects.get(pk=job.pk), to, place)
         turns = iter(_move(own, job, to))
         order = [next(turns) if row.owner_id == job.owner_id else row for row in rows]
         for rank, row in enumerate(order, -len(order)):
@@ -153,5 +163,5 @@ def move(job: TuningJob, to: str) -> None:
 def _move(own: list[TuningJob], job: TuningJob, to: str) -> list[TuningJob]:
     place = [row.pk for row in own].index(job.pk)
     rest = own[:place] + own[place + 1 :]
-    target = {TOP: 0, UP: max(place - 1, 0), DOWN: place + 1}[to]
+    target = {TOP: 0, UP: place - 1, DOWN: place + 1}[to]
     return [*rest[:target], own[place], *rest[target:]]

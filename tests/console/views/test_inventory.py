@@ -170,6 +170,30 @@ def test_weights_of_the_registry_lead_to_their_deployment(visitor):
     assert "?action=deploy-weights&amp;artifact_uri=gs%3A//bucket/my%20model" in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("tuning_job", "vertex-ai/generative/language/locations/us-central1/tuning/tuningJob/found-1"),
+        ("custom_job", "agent-platform/locations/us-central1/training/found-1"),
+    ],
+)
+def test_a_job_says_that_it_is_only_shown_and_where_it_can_be_changed(visitor, settings, kind, path):
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_PROJECT = "", "garden:local"
+    found = factories.found_resource(kind=kind, state="RUNNING")
+    url = f"/elsewhere/{found.pk}/"
+    text, link = words(visitor.get(url)), f"https://console.cloud.google.com/{path}?project=garden%3Alocal"
+    assert ("This page only shows the job" in text, f'href="{link}"' in text) == (True, True)
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    text = words(visitor.get(url))
+    assert ("delete it with the program that made it." in text, "console.cloud.google.com" in text) == (True, False)
+
+
+@pytest.mark.parametrize("kind", ["endpoint", "model"])
+def test_nothing_else_says_that_it_is_only_shown(visitor, kind):
+    found = factories.found_resource(kind=kind)
+    assert "This page only shows the job" not in words(visitor.get(f"/elsewhere/{found.pk}/"))
+
+
 def test_who_is_no_administrator_finds_no_such_page(client, db):
     found = factories.found_resource()
     client.force_login(factories.team_mate())

@@ -37,7 +37,7 @@ from .fields import FORMS, TITLES, region_choices
 from .output_form import output_form
 from .proposals import suggest_machine, whole_number
 from .review import answers, machine_with_price, note
-from .sweep import Plan, plan_of, sweep_line
+from .sweep import Plan, add_up, plan_of, sweep_line
 
 SENT, SAVED = "sent", "saved"
 
@@ -219,17 +219,28 @@ class Wizard(Choices):
         training = self.valid_steps.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
         mode, batch = training.get("tuning_mode", ""), training.get("batch_size")
-        machine = training.get("training_machine", "")
-        if step == "training" and self.terms.facts:
+        machine, varied = training.get("training_machine", ""), self.varied
+        if isinstance(form, TrainingForm) and self.terms.facts:
             dataset = self.dataset_in_form(form, "dataset")
             epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
             machine = container.machine_in_form(form, self.terms)
+            varied = form.read_sweep(self.terms, {"tuning_mode": mode, "training_machine": machine})
         if not (self.variant and dataset and epochs):
             return {}
-        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch, machine, self.location)
-        pending = token_counts.is_pending(dataset, self.variant.name, timezone.now())
-        return {"estimate": estimate, "cut_rows": self.long_rows(dataset), "is_counting": pending}
+        base_model = self.variant.name
+
+        def estimate(its_epochs: int | None = None, its_batch: int | None = None) -> estimates.Estimate:
+            return estimates.of_data(
+                dataset, its_epochs or epochs, base_model, mode, its_batch or batch, machine, self.location
+            )
+
+        return {
+            "estimate": estimate(),
+            "totals": add_up(varied, estimate),
+            "cut_rows": self.long_rows(dataset),
+            "is_counting": token_counts.is_pending(dataset, base_model, timezone.now()),
+        }
 
     def dataset_to_count(self, step: str, form: StepForm) -> Dataset | None:
         """The training data that the estimate is about."""

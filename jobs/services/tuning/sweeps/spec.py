@@ -89,13 +89,15 @@ def _problems_of(name: str, tried: Sequence[float], values: Mapping[str, Any], t
                 return
 
 
+def list_combinations(varied: Varied) -> list[dict[str, Any]]:
+    """What each job has of the settings that vary."""
+    return [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]
+
+
 def list_variants(spec: TuningSpec, varied: Varied) -> list[TuningSpec]:
     """One a combination, each with a folder of its own below the one of `spec`. None deploys its model by itself: the
     best one is known only when all have ended."""
-    combinations = product(*varied.values())
-    return [
-        _variant(spec, place, dict(zip(varied, values, strict=True))) for place, values in enumerate(combinations, 1)
-    ]
+    return [_variant(spec, place, values) for place, values in enumerate(list_combinations(varied), 1)]
 
 
 def _variant(spec: TuningSpec, place: int, values: Mapping[str, Any]) -> TuningSpec:

@@ -157,7 +157,7 @@ def test_a_wrong_training_value_gets_its_message(field, text, message):
 
 NO_ROW_FITS = (
     "Every row is longer than 2,048 tokens, the limit of Gemma. The model doesn't learn from "
-    "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
+    "truncated text. Split or shorten these rows, or choose a base model that accepts "
     "longer rows."
 )
 

@@ -1,9 +1,11 @@
 import re
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
+from selectolax.lexbor import LexborHTMLParser
 
 from jobs.models import Conversation, Endpoint, MachinePrice
 from tests.support import factories
@@ -253,6 +255,40 @@ def test_prices_of_the_region_and_of_spot_machines_are_shown(signed_in, settings
     assert "List price in europe-west4. Google&#x27;s price catalogue, read on" in " ".join(content.split())
     panel = signed_in.get(f"{URL}?variant=gemma-3-4b-it&action=deploy").content.decode()
     assert "≈ $2.50 per hour while deployed · on Spot machines ≈ $0.99" in panel
+
+
+def test_the_prices_follow_the_region_that_is_chosen_and_what_is_typed_stays(signed_in, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    other = CLOUD | {"machine_type": "g2-standard-12", "accelerator_count": 1}
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD, other]})
+    machine, region = "g2-standard-12:NVIDIA_L4:1", "europe-west4"
+    MachinePrice.objects.create(
+        machine_type="g2-standard-12", region=region, usd_per_hour="1.25", read_at=timezone.now()
+    )
+    panel = LexborHTMLParser(signed_in.get(f"{URL}?variant=gemma-3-4b-it&action=deploy").content.decode())
+    box = panel.css_first("[name=location]").parent
+    while "hx-get" not in box.attributes:
+        box = box.parent
+    assert box.css("[name=machine]") == []
+    asked = {"location": region, "machine": machine}
+    found = signed_in.get(box.attributes["hx-get"] + "&" + urlencode(asked), headers={"HX-Request": "true"})
+    machines = LexborHTMLParser(found.content.decode()).css_first(box.attributes["hx-select"])
+    assert [one.attributes["value"] for one in machines.css("[name=machine]") if "checked" in one.attributes] == [
+        machine
+    ]
+    prices = [" ".join(one.text().split()) for one in machines.css("label small")]
+    assert (prices[1], prices[0] == "≈ $2.30 per hour while deployed") == ("≈ $1.25 per hour while deployed", False)
+    assert f"These are the prices in {region}." in " ".join(machines.text().split())
+    refused = signed_in.post(f"{URL}deploy/", typed(model="google/gemma3@gemma-3-4b-it", display_name="", **asked))
+    assert "≈ $1.25 per hour while deployed" in refused.content.decode()
+
+
+@pytest.mark.parametrize("asked", ["nowhere", "global", "\x00", ""])
+def test_a_region_that_is_none_has_the_prices_of_the_first(signed_in, settings, asked):
+    settings.VERTEX_API_ENDPOINT = ""
+    cloud_model()
+    page = signed_in.get(URL, {"action": "deploy", "location": asked, "machine": asked})
+    assert (page.status_code, page.context["price_region"]) == (200, "us-central1")
 
 
 def test_the_price_of_another_region_is_not_shown(signed_in, settings):

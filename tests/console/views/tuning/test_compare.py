@@ -109,5 +109,33 @@ def test_other_peoples_jobs_and_nonsense_are_left_out(visitor, team_mate):
 def test_the_queries_do_not_grow_with_the_jobs(visitor, django_assert_num_queries, count):
     data = factories.dataset()
     jobs = [factories.job(dataset=data) for _ in range(count)]
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         compared(visitor, *jobs)
+
+
+def test_every_curve_of_the_jobs_has_a_chart(visitor):
+    """Also one that only one of them has; the known ones first."""
+    first, second = two()
+    reported = {"/train_total_loss": first, "/eval_perplexity": first, "reward/<mean>": second, "aux": second}
+    for tag, job in reported.items():
+        Metric.objects.create(job=job, tag=tag, step=1, value=0.5, wall_time=factories.NOW)
+    page = compared(visitor, first, second)
+    titles = ["Perplexity · Validation", "aux", "reward/<mean>"]
+    assert list(page.context["others"].values()) == titles
+    groups = visitor.get(f"/tuning/compare/metrics.json?{query(first, second)}").json()["groups"]
+    curves = {group["title"]: [one["label"] for one in group["series"]] for group in groups if group["series"]}
+    assert curves == {"Training loss": ["1. A"], titles[0]: ["1. A"], "aux": ["2. B"], "reward/<mean>": ["2. B"]}
+    found = set(re.findall(r'data-chart-group-value="([^"]+)"', page.content.decode()))
+    assert found == {group["key"] for group in groups}
+
+
+def test_a_curve_that_nobody_knows_is_thinned_out_when_jobs_are_compared(visitor):
+    first, second = two()
+    Metric.objects.bulk_create(
+        Metric(job=first, tag=tag, step=step, value=0.5, wall_time=factories.NOW)
+        for step in range(601)
+        for tag in ("aux", "/train_total_loss")
+    )
+    groups = visitor.get(f"/tuning/compare/metrics.json?{query(first, second)}").json()["groups"]
+    points = {group["title"]: len(curve["points"]) for group in groups for curve in group["series"]}
+    assert points == {"Training loss": 601, "aux": 201}

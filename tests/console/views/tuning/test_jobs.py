@@ -393,13 +393,22 @@ def test_a_phase_has_its_time_or_says_that_it_is_unknown(visitor):
     assert "time unknown" in fragment(visitor, job)
 
 
-@pytest.mark.parametrize(("to", "expected"), [("top", [2, 0, 1]), ("up", [0, 2, 1]), ("down", [0, 1, 2])])
+@pytest.mark.parametrize(("to", "expected"), [("top", [2, 0, 1]), ("up", [0, 2, 1])])
 def test_a_job_that_waits_is_moved(visitor, settings, to, expected):
     settings.VERTEX_TUNING_AT_ONCE = 1
     jobs = [factories.job(prepared_at=factories.NOW) for _ in range(3)]
     assert "Number 3 in the queue" in fragment(visitor, jobs[2])
     assert visitor.post(url(jobs[2], "move/"), {"to": to, "next": url(jobs[2])}).url == url(jobs[2])
-    assert list(queue.places()) == [jobs[place].pk for place in expected]
+    assert list(queue.find_places()) == [jobs[place].pk for place in expected]
+
+
+@pytest.mark.parametrize(("number", "offered"), [(0, ["down"]), (1, ["up", "top", "down"]), (2, ["up", "top"])])
+def test_only_moves_that_change_something_are_offered(visitor, settings, number, offered):
+    settings.VERTEX_TUNING_AT_ONCE = 1
+    job = [factories.job(prepared_at=factories.NOW) for _ in range(3)][number]
+    row = visitor.get(url(job, "row/")).content.decode()
+    found = [re.findall(r'name="to" value="(\w+)"', text) for text in (fragment(visitor, job), row)]
+    assert found == [offered] * 2
 
 
 def test_a_pause_of_the_queue_is_shown_wherever_jobs_wait(visitor):

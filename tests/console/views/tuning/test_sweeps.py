@@ -2,12 +2,13 @@ import pytest
 from django.utils import timezone
 from selectolax.lexbor import LexborHTMLParser
 
-from jobs.models import Metric, Sweep, TuningJob
+from jobs.models import Metric, PublisherModel, Sweep, TuningJob
 from jobs.services.tuning import queue
 from tests.console.views.tuning.test_new import Wizard, training
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
+COUNTED = {factories.BASE_MODEL: {"tokens": 1_000_000, "rows": 10, "asked_at": timezone.now().isoformat()}}
 VARIED = {"sweep_1": "learning_rate", "sweep_1_values": "0.0001, 0.0005", "sweep_2": "epochs", "sweep_2_values": "2 3"}
 
 
@@ -54,6 +55,54 @@ def test_from_the_form_to_the_page_of_the_sweep(wizard, signed_in):
     assert [row[1:3] for row in table(page)] == [["0.0001", "2"], ["0.0001", "3"], ["0.0005", "2"], ["0.0005", "3"]]
     job = TuningJob.objects.first()
     assert f'href="{place}"' in signed_in.get(f"/tuning/jobs/{job.pk}/").text
+
+
+def summary(response):
+    found = LexborHTMLParser(response.text).css_first("#summary")
+    names, values = found.css("dt"), found.css("dd")
+    text = {one.text().strip(): " ".join(two.text().split()) for one, two in zip(names, values, strict=True)}
+    return {name: text[name] for name in text if name not in {"Name", "Base model", "Output path", "Training"}}
+
+
+def test_the_summary_counts_all_jobs_of_the_sweep_also_while_it_is_typed(wizard, settings):
+    """2 × (2 + 3) epochs instead of 3."""
+    settings.VERTEX_API_ENDPOINT = ""
+    data = factories.dataset(token_counts=COUNTED)
+    wizard.fill(data)
+    one = wizard.get("training", dataset=str(data.pk), epochs="3")
+    typed = wizard.get("training", dataset=str(data.pk), epochs="3", **VARIED)
+    price = one.context["estimate"].usd_per_million_tokens
+    assert summary(one) == {
+        "Rows × epochs": "12 × 3", "Tokens": "≈ 3.0 M", "Time": "No estimate yet", "Cost": f"≈ ${3 * price:.2f}",
+    }  # fmt: skip
+    whole = {
+        "Jobs": "4", "Tokens, all jobs": "≈ 10.0 M", "Time, all jobs one after the other": "No estimate yet",
+        "Cost, all jobs": f"≈ ${10 * price:.2f}",
+    }  # fmt: skip
+    assert summary(typed) == whole
+    assert "The jobs of a sweep are counted together." in words(typed)
+    wizard.post("training", **training(data, **VARIED))
+    assert summary(wizard.get("deployment")) == whole
+
+
+@pytest.mark.parametrize("values", ["0.0001", "0.0001, x", "2, 500", ""])
+def test_what_is_no_sweep_yet_is_counted_as_one_job(wizard, values):
+    data = factories.dataset()
+    wizard.fill(data)
+    page = wizard.get("training", dataset=str(data.pk), epochs="3", sweep_1="epochs", sweep_1_values=values)
+    assert (page.status_code, page.context["totals"], page.context["estimate"].epochs) == (200, None, 3)
+
+
+def test_a_batch_size_that_varies_makes_a_difference_to_the_time(wizard):
+    """Of 36 rows in steps of 1 and of 4, with 2 s for loading and saving and 1 s for each step."""
+    model = PublisherModel.objects.get()
+    model.data["paces"] = {"PEFT_ADAPTER": [1, 1, 0.001]}
+    model.save()
+    data = factories.dataset(token_counts=COUNTED)
+    wizard.fill(data)
+    varied = {"sweep_1": "batch_size", "sweep_1_values": "1, 4", "tuning_mode": "PEFT_ADAPTER"}
+    totals = wizard.get("training", dataset=str(data.pk), epochs="3", **varied).context["totals"]
+    assert (totals.count, totals.seconds) == (2, pytest.approx(2 * (2 + 3000) + 36 + 9))
 
 
 def test_wrong_values_are_kept_with_their_message(wizard):

@@ -130,20 +130,20 @@ def test_columns_can_be_chosen_and_the_original_stays(owner):
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        ("a,b\n1,2".encode("utf-16"), "The file is in UTF-16. Save it as UTF-8 and upload it again."),
+        ("a,b\n1,2".encode("utf-16"), "The file is in UTF-16. Save it as UTF-8, then try again."),
         (
             "a,b\n1,2".encode("utf-16-le"),
-            "The file is not text, or it is in UTF-16. Save it as UTF-8 and upload it again.",
+            "The file is not text, or it is in UTF-16. Save it as UTF-8, then try again.",
         ),
         (
             b"prompt,answer\na,caf\xe9\n",
-            "The file is not UTF-8: line 2, byte 6 of it, is 0xE9. Save it as UTF-8 and upload it again.",
+            "The file is not UTF-8: line 2, byte 6 of it, is 0xE9. Save it as UTF-8, then try again.",
         ),
-        (b"prompt,answer\n", "The file has no rows below its first line. Add rows and upload it again."),
+        (b"prompt,answer\n", "The file has no rows below its first line. Add rows, then try again."),
         (
             b'prompt,answer\na,"' + (b"x" * 999 + b"\n") * 5000,
             "The row that begins in line 2 does not end within 4 MB. Close the double quote that is open there, "
-            "or shorten the row, and upload the file again.",
+            "or shorten the row, then try again.",
         ),
         (
             b"bad\n" * 40_000,

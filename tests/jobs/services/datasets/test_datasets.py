@@ -185,9 +185,9 @@ def test_a_limit_between_the_usual_ones_counts_as_the_next(tokens, rows):
         (b"\n \n", "The file has no rows. Write one JSON object per line."),
         (
             f"{GOOD}\n".encode() + b'{"prompt": "\xff"}',
-            "The file is not UTF-8: line 2, byte 13 of it, is 0xFF. Save it as UTF-8 and upload it again.",
+            "The file is not UTF-8: line 2, byte 13 of it, is 0xFF. Save it as UTF-8, then try again.",
         ),
-        (GOOD.encode("utf-16"), "The file is in UTF-16. Save it as UTF-8 and upload it again."),
+        (GOOD.encode("utf-16"), "The file is in UTF-16. Save it as UTF-8, then try again."),
     ],
 )
 def test_useless_files_are_rejected(owner, raw, sentence):

@@ -17,7 +17,7 @@ from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F24")]
 ROWS = "".join(json.dumps(row) + "\r\n\n" for row in factories.ROWS).encode()
-GONE = "The file of the dataset Questions is missing from this server. Upload it again."
+GONE = "The file of the dataset Questions is missing from this server. Upload the file again."
 
 
 @pytest.fixture

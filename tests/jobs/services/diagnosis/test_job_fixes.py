@@ -47,7 +47,7 @@ def post(client, job, fix):
         ),
         (
             {"message": f"Lines {', '.join(map(str, range(1, 13)))} are bad.", "code": "INVALID_ARGUMENT"}, "leave_out",
-            "Every row is at fault. Correct the rows and upload the file again.",
+            "Every row is at fault. Correct the rows in the file. Upload the file again.",
         ),
     ],
 )  # fmt: skip

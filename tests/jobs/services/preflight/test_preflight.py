@@ -232,6 +232,45 @@ def test_subjects_name_what_is_paid_for():
     assert subjects.of_project() == Subject("us-central1", "us-central1", BUCKET)
 
 
+def test_the_buckets_of_both_datasets_are_looked_at_beside_that_of_the_output(settings):
+    settings.VERTEX_BUCKET = "gs://staging"
+    there = "gs://data/rows.jsonl"
+    spec = factories.tuning_spec(
+        dataset=factories.dataset(source_uri=there, uploaded_uri=there), validation_dataset=factories.dataset()
+    )
+    assert (jobs.subject_of(spec).bucket, jobs.subject_of(spec).data_buckets) == (BUCKET, ("gs://data", "gs://staging"))
+    settings.VERTEX_BUCKET = BUCKET
+    assert jobs.subject_of(replace(spec, dataset=factories.dataset())).data_buckets == ()
+
+
+FAR = ("gs://data", "gs://eu-data")
+
+
+@pytest.mark.parametrize(
+    ("locations", "region", "verdict", "text"),
+    [
+        ({"data": "us", "eu-data": "us-central1"}, "us-central1", "passed",
+         "gs://data (us), gs://eu-data (us-central1)"),
+        ({"eu-data": "europe-west4"}, "us-central1", "warning",
+         "The job is in us-central1, and reads from gs://eu-data (europe-west4). Copy the data to a bucket there, or "
+         "choose a region to match."),
+        ({"eu-data": "europe-west4"}, "global", "passed", "gs://data (us-central1), gs://eu-data (europe-west4)"),
+    ],
+)  # fmt: skip
+def test_datasets_in_another_region_than_the_job_are_told(google, locations, region, verdict, text):
+    google.storage.buckets |= {"data", "eu-data"}
+    google.storage.locations = locations
+    line = checked(replace(TUNING, location=region, data_buckets=FAR))["data_region"]
+    create = f"gcloud storage buckets create {FAR[1]}-us-central1 --project=garden-local --location=us-central1"
+    commands = (f"{create} --uniform-bucket-level-access",) if verdict == "warning" else ()
+    assert (line.verdict.value, line.text, line.commands) == (verdict, text, commands)
+
+
+def test_a_bucket_of_data_that_is_not_there_is_unknown(google):
+    line = checked(replace(TUNING, data_buckets=FAR))["data_region"]
+    assert (line.verdict.value, line.text) == ("unknown", "The bucket gs://data has to exist first.")
+
+
 def test_subjects_are_of_the_region_that_was_chosen():
     factories.publisher_model(data={"machine_specs": [L4_MACHINE]})
     assert subjects.of_deployment(factories.BASE_MODEL, "g2-standard-12", 1, "us-west1").serving_location == "us-west1"

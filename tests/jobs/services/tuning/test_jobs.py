@@ -114,7 +114,7 @@ def test_a_data_set_whose_file_is_gone_fails_the_job(driver):
     path_of(job.dataset).unlink()
     driver.rest(job)
     assert (job.state, job.error_message, job.error_field) == (
-        "FAILED", "The file of the dataset Questions is missing from this server. Upload it again.", "dataset",
+        "FAILED", "The file of the dataset Questions is missing from this server. Upload the file again.", "dataset",
     )  # fmt: skip
 
 

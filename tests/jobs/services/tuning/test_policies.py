@@ -16,6 +16,7 @@ from tests.support.share import each_once
 pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 10}, {"checkpoint_id": "2", "epoch": 2, "step": 20}]
 WAITS = {"phase": Phase.INTENT, "prepared_at": factories.NOW}
+LAST_OF_TWO = policies.Place(number=2, ahead=1, behind=0)
 # Every state as a job of Vertex AI, and what else decides.
 JOBS: list[dict[str, Any]] = [
     *({"state": state, "phase": Phase.BOUND} for state in TuningState),
@@ -104,11 +105,18 @@ def test_deciding(page, values):
 
 @STATES
 def test_moving(page, values):
+    """The last of two jobs, and alone."""
+    first = factories.job(**WAITS)
     job = made(values)
-    reason = policies.why_not_move(job)
+    reason = policies.why_not_move(job, "up", LAST_OF_TWO)
     places = (f"/tuning/jobs/{job.pk}/", "/tuning/")
-    assert [f"/tuning/jobs/{job.pk}/move/" in page(place) for place in places] == [not reason] * 2
-    assert unchanged(job, refuses(reason, lambda: queue.move(job, "down")))
+    address = f"/tuning/jobs/{job.pk}/move/"
+    assert [address in page(place) for place in places] == [not reason] * 2
+    for to in policies.MOVES:
+        if reason := policies.why_not_move(job, to, LAST_OF_TWO):
+            assert unchanged(job, refuses(reason, lambda to=to: queue.move(job, to)))
+    TuningJob.objects.filter(pk=first.pk).update(state="CANCELLED", phase=Phase.CLOSED)
+    assert [address in page(place) for place in places] == [False] * 2
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,17 @@ def order():
     return list(queue.waiting().values_list("pk", flat=True))
 
 
+def numbers():
+    return {pk: place.number for pk, place in queue.find_places().items()}
+
+
 def created(fake_gateway):
     return [spec.labels["app-key"] for spec in fake_gateway.tuning.specs.values()]
 
 
 def test_without_a_limit_jobs_are_sent_as_they_come(driver, fake_gateway):
     jobs = waiting(3)
-    assert ([queue.place_to_wait(job, timezone.now()) for job in jobs], queue.places()) == ([0, 0, 0], {})
+    assert ([queue.place_to_wait(job, timezone.now()) for job in jobs], numbers()) == ([0, 0, 0], {})
     for job in jobs:
         driver.step(job)
     assert fake_gateway.calls.count("tuning.create") == 3
@@ -53,7 +57,7 @@ def test_with_a_limit_the_others_wait_their_turn(driver, fake_gateway, one_at_on
     for job in (third, second, first, second):
         driver.step(job)
     assert created(fake_gateway) == [str(first.pk)]
-    assert queue.places() == {second.pk: 1, third.pk: 2}
+    assert numbers() == {second.pk: 1, third.pk: 2}
 
 
 def test_the_next_goes_when_the_one_before_has_ended(driver, fake_gateway, one_at_once):
@@ -72,7 +76,7 @@ def test_a_refusal_for_quota_is_asked_for_once_and_not_by_everybody(driver, fake
     driver.step(first)
     driver.step(second)
     assert fake_gateway.calls.count("tuning.create") == 1
-    assert queue.places() == {first.pk: 1, second.pk: 2}
+    assert numbers() == {first.pk: 1, second.pk: 2}
     assert second.notice == ""
 
 
@@ -89,13 +93,29 @@ def test_a_job_moved_to_the_front_asks_for_the_quota(driver, fake_gateway):
     ("number", "to", "expected"),
     [
         (2, "top", [2, 0, 1, 3]), (2, "up", [0, 2, 1, 3]), (2, "down", [0, 1, 3, 2]),
-        (0, "up", [0, 1, 2, 3]), (3, "down", [0, 1, 2, 3]), (0, "top", [0, 1, 2, 3]),
+        (1, "up", [1, 0, 2, 3]), (0, "down", [1, 0, 2, 3]),
     ],
 )  # fmt: skip
 def test_a_job_is_moved(number, to, expected):
     jobs = waiting(4)
     queue.move(jobs[number], to)
     assert order() == [jobs[place].pk for place in expected]
+
+
+@pytest.mark.parametrize(("number", "to"), [(0, "up"), (0, "top"), (3, "down")])
+def test_a_job_that_stands_there_already_is_not_moved(number, to):
+    jobs = waiting(4)
+    with pytest.raises(errors.NotAllowedNow, match="already the (first|last) of its owner's jobs"):
+        queue.move(jobs[number], to)
+    assert order() == [job.pk for job in jobs]
+
+
+def test_a_place_tells_how_many_of_the_owners_jobs_stand_before_and_behind(one_at_once, team_mate):
+    theirs, *mine = waiting(1, owner=team_mate) + waiting(2)
+    TuningJob.objects.filter(pk=theirs.pk).update(queue_rank=-1)
+    assert queue.find_places() == {
+        theirs.pk: (1, 0, 0), mine[0].pk: (2, 0, 1), mine[1].pk: (3, 1, 0),
+    }  # fmt: skip
 
 
 def test_a_job_made_later_comes_behind_those_that_were_moved():
@@ -142,13 +162,13 @@ def test_a_job_moved_behind_another_while_it_is_looked_for_is_not_sent(driver, f
 def test_a_cancelled_job_leaves_the_queue(one_at_once):
     first, second = waiting(2)
     tuning.request_cancel(first)
-    assert queue.places() == {second.pk: 1}
+    assert numbers() == {second.pk: 1}
 
 
 def test_what_one_region_refuses_stops_no_job_of_another(team_mate):
     stuck, mine = waiting(1, location=ELSEWHERE, owner=team_mate) + waiting(1)
     TuningJob.objects.filter(pk=stuck.pk).update(quota_refused_at=timezone.now())
-    assert (queue.place_to_wait(mine, timezone.now()), list(queue.places())) == (0, [stuck.pk])
+    assert (queue.place_to_wait(mine, timezone.now()), list(queue.find_places())) == (0, [stuck.pk])
 
 
 def test_what_the_quota_refuses_takes_no_place_of_those_under_way(one_at_once, team_mate):
@@ -209,9 +229,9 @@ def test_while_the_queue_is_paused_nothing_is_sent(driver, fake_gateway, owner):
     queue.pause(owner)
     for job in (first, second, first):
         driver.step(job, later=2 * MINUTE)
-    assert (created(fake_gateway), queue.places()) == ([str(running.pk)], {first.pk: 1, second.pk: 2})
+    assert (created(fake_gateway), numbers()) == ([str(running.pk)], {first.pk: 1, second.pk: 2})
     queue.resume(owner)
-    assert [queue.find_pause(), queue.places()] == [None, {}]
+    assert [queue.find_pause(), numbers()] == [None, {}]
     driver.step(first)
     driver.step(second)
     assert created(fake_gateway) == [str(running.pk), str(first.pk), str(second.pk)]
@@ -224,7 +244,7 @@ def test_a_job_made_during_the_pause_waits_too_and_is_prepared(driver, fake_gate
     for _turn in range(4):
         driver.step(job, later=MINUTE)
     assert (job.prepared_at is not None, job.phase, created(fake_gateway)) == (True, "INTENT", [])
-    assert queue.places() == {job.pk: 1}
+    assert numbers() == {job.pk: 1}
 
 
 def test_what_runs_goes_on_while_the_queue_is_paused(driver, fake_gateway, owner):

@@ -81,7 +81,7 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
         "“Broken” has rows with problems. Correct them or leave them out on its page, or choose another one.")]),
     ({"dataset": "long"}, [("too_long", "dataset",
         "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
-        "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
+        "truncated text. Split or shorten these rows, or choose a base model that accepts "
         "longer rows.")]),
     ({"dataset": "tools"}, [("no_tools", "dataset",
         "The rows of this dataset call tools, and the chat template of Gemma 3 27B It has no place for tools. Choose a "

@@ -96,7 +96,7 @@ def refuse(code: str) -> NotAuthorised:
         (lambda storage: storage.objects.update({URI: b""}), "The file is empty. Write one JSON object per line."),
         (
             lambda storage: storage.objects.update({URI: bytes(5000)}),
-            "The file is not text, or it is in UTF-16. Save it as UTF-8 and upload it again.",
+            "The file is not text, or it is in UTF-16. Save it as UTF-8, then try again.",
         ),
         (
             lambda storage: storage.objects.update({URI: ROW * 30_000}),
