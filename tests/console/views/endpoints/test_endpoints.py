@@ -482,7 +482,7 @@ def test_an_endpoint_has_a_log(visitor, values, said):
         ({"state": "DEPLOYING"}, "Logs appear after Vertex AI has created the endpoint."),
         (
             {"state": "FAILED", "phase": "CLOSED"},
-            "because Vertex AI didn&#x27;t create the endpoint.",
+            "because Vertex AI didn't create the endpoint.",
         ),
     ],
 )
