@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _, ngettext
 from jobs.models import SpendingLimits
 
 register = template.Library()
+CENT = Decimal("0.01")
 
 
 @register.simple_tag
@@ -19,6 +20,12 @@ def use(used: Any, limit: Decimal | None = None) -> str:
         more = ngettext("%d without a known price", "%d without a known price", used.unknown) % used.unknown
         return f"{text} · {more}"
     return text
+
+
+@register.filter
+def about_money(amount: Decimal) -> str:
+    """Of an estimate. What is paid for costs something."""
+    return f"≈ ${amount:,.2f}" if amount >= CENT else f"< ${CENT}"
 
 
 @register.inclusion_tag("components/spending_note.html")

@@ -26,7 +26,7 @@ T = TypeVar("T")
 LINE = (
     "display_name", "location", "phase", "error_message", "notice", "created_at", "started_at", "ended_at", "state",
     "status_group", "base_model", "tuning_mode", "epochs", "total_steps", "step", "epoch", "train_loss", "loss_curve",
-    "duration", "visibility", "training_machine",
+    "duration", "visibility", "training_machine", "cancel_requested_at", "next_check_at", "prepared_at", "strikes",
 )  # fmt: skip
 
 

@@ -200,8 +200,11 @@ class TrainingForm(SweepForm):
         """`machines`: their titles, by type."""
         field = self.fields["training_machine"]
         assert isinstance(field, forms.ChoiceField)
-        managed = [("", _("Managed tuning"))] if TuningMode.PEFT_ADAPTER in facts.managed_modes else []
-        field.choices = [*managed, *machines.items()]
+        unchosen = [("", _("Managed tuning"))] if TuningMode.PEFT_ADAPTER in facts.managed_modes else []
+        if not unchosen and not self["training_machine"].value():
+            # A browser would show the first machine as chosen.
+            unchosen = [("", _("No machine chosen"))]
+        field.choices = [*unchosen, *machines.items()]
 
     def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
         """For datasets that a loaded file names and that this person does not have."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -45,6 +46,12 @@ def back_of(row: DatasetImport) -> str:
     if row.draft and TuningDraft.objects.visible_to(row.owner).open().filter(pk=row.draft).exists():
         return reverse("tuning-draft", args=[row.draft, "training"])
     return reverse("dataset-list")
+
+
+def change_of(row: DatasetImport) -> str:
+    """The field of the page that asked for it, with what was typed there."""
+    field = f"{row.part or ANY}-uri"
+    return f"{back_of(row)}?{urlencode({field: row.uri})}#id_{field}"
 
 
 def result_of(row: DatasetImport) -> str:

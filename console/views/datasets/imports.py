@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.forms.datasets import UploadForm
-from console.presenters.datasets.cloud import back_of, begin_import, cloud_form, enqueue, result_of
+from console.presenters.datasets.cloud import back_of, begin_import, change_of, cloud_form, enqueue, result_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.errors import NotAllowedNow
 from jobs.models import DatasetImport, ImportState
@@ -43,7 +43,10 @@ def show(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 
 def render_import(request: ConsoleRequest, row: DatasetImport, problem: str = "", status: int = 200) -> HttpResponse:
-    context = {"row": row, "back": back_of(row), "problem": problem, "is_busy": row.state == ImportState.WAITING}
+    context = {
+        "row": row, "back": back_of(row), "change": change_of(row), "problem": problem,
+        "is_busy": row.state == ImportState.WAITING,
+    }  # fmt: skip
     return page_or_fragment(request, "datasets/import.html", "import", context, status=status)
 
 

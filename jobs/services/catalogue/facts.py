@@ -77,24 +77,32 @@ def _all_facts() -> dict[str, Any]:
 
 def tuning_facts(name: str) -> TuningFacts | None:
     """None: managed tuning is not known to offer this model. `-pt` models are never tuned by it."""
-    return _tuning_facts(name, has_container=bool(settings.VERTEX_TRAINER_IMAGE))
+    return _tuning_facts(
+        name, has_container=bool(settings.VERTEX_TRAINER_IMAGE), is_local=bool(settings.VERTEX_API_ENDPOINT)
+    )
+
+
+def is_offered_by_managed_tuning(name: str) -> bool:
+    """False: only the local server tunes it. What is not known may be."""
+    return not _all_facts()["models"].get(name, {}).get("is_only_local")
 
 
 @cache
-def _tuning_facts(name: str, *, has_container: bool) -> TuningFacts | None:
+def _tuning_facts(name: str, *, has_container: bool, is_local: bool) -> TuningFacts | None:
     everything = _all_facts()
     model = everything["models"].get(name)
     if model is None:
         return None
     family = everything["families"].get(name.partition("@")[0], {})
     facts = {**everything["defaults"], **family, **model}
-    price = facts.get("usd_per_million_tokens")
     container = _container(facts.get("container"))
     added = container.modes if container and has_container else ()
-    modes = tuple(dict.fromkeys((*facts["modes"], *added)))
+    managed = () if added and not is_local and facts.get("is_only_local") else tuple(facts["modes"])
+    price = facts.get("usd_per_million_tokens") if managed else None
+    modes = tuple(dict.fromkeys((*managed, *added)))
     return TuningFacts(
         modes=modes,
-        managed_modes=tuple(facts["modes"]),
+        managed_modes=managed,
         container=container,
         adapter_sizes=tuple(facts["adapter_sizes"]) if TuningMode.PEFT_ADAPTER in modes else (),
         max_sequence_tokens=facts["max_sequence_tokens"],

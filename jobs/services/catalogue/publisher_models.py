@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from jobs import live
@@ -15,7 +16,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.values import CatalogueModel
 
-from .facts import facts_of, licence_of
+from .facts import facts_of, is_offered_by_managed_tuning, licence_of
 
 LICENCES_A_SYNC = 40
 
@@ -65,7 +66,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
         "display_name": model.display_name,
         "launch_stage": model.launch_stage,
         "can_deploy": bool(model.machine_specs),
-        "can_tune": model.can_tune,
+        "can_tune": model.can_tune and (bool(settings.VERTEX_API_ENDPOINT) or is_offered_by_managed_tuning(model.name)),
         "data": {
             "overview": model.overview,
             "licence": model.licence or (licence.name if licence else ""),

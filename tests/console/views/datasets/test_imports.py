@@ -103,6 +103,16 @@ def test_what_failed_says_why_and_is_tried_again(visitor: Client, fake_gateway: 
     assert row.state == ImportState.READY
 
 
+@pytest.mark.parametrize("part", ["", "train", "validation"])
+def test_the_path_that_failed_is_corrected_where_it_was_typed(visitor: Client, draft: Any, part: str) -> None:
+    values = {"draft": draft.pk, "part": part} if part else {}
+    row = factories.dataset_import(owner=draft.owner, uri=URI, state="FAILED", error="There is no file.", **values)
+    (link,) = re.findall(r'href="([^"]+)">Change the path<', words(visitor.get(page_of(row))))
+    page, _hash, field = link.partition("#")
+    (control,) = re.findall(rf'<input [^>]*id="{field}"[^>]*>', words(visitor.get(page)))
+    assert f'value="{URI}"' in control
+
+
 def test_it_can_be_cancelled_and_begun_again(visitor: Client, fake_gateway: FakeGateway) -> None:
     fake_gateway.storage.objects[URI] = ROWS
     row = begin(visitor)

@@ -485,6 +485,20 @@ def test_an_endpoint_has_a_log(visitor, values, said):
     assert said in words(visitor.get(url(endpoint, "log/"), **HTMX))
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"state": "DEPLOYING"}, "Logs appear after Vertex AI has created the endpoint."),
+        (
+            {"state": "FAILED", "phase": "CLOSED"},
+            "because Vertex AI didn't create the endpoint.",
+        ),
+    ],
+)
+def test_an_endpoint_that_was_not_created_says_why_it_has_no_log(visitor, values, said):
+    assert said in words(visitor.get(url(factories.endpoint(**values), "log/"), **HTMX))
+
+
 def test_a_look_asks_the_worker_once_for_each_part(visitor, sent, django_capture_on_commit_callbacks):
     endpoint = factories.ready_endpoint()
     with django_capture_on_commit_callbacks(execute=True):

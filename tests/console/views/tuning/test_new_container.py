@@ -34,6 +34,13 @@ def container(owner, **values):
     return training(data, **{"training_machine": "g2-standard-8", "quantization": ""} | values)
 
 
+@pytest.mark.parametrize(("machine", "is_offered"), [("", True), ("g2-standard-8", False)])
+def test_no_machine_looks_chosen_before_one_is(at_training, owner, machine, is_offered):
+    page = at_training.get("training", tuning_mode="PEFT_ADAPTER", training_machine=machine)
+    offered = page.context["form"].fields["training_machine"].choices
+    assert (("", "No machine chosen") in offered) == is_offered
+
+
 def test_machines_are_offered_with_memory_price_and_what_fits(at_training):
     page = at_training.get("training").content.decode()
     assert "g2-standard-8 · 1 × NVIDIA L4, 24 GB · about $0.98 per hour · fits in 16 bits" in page

@@ -8,11 +8,12 @@ from jobs.models import CatalogueSync, Heartbeat, PublisherModel
 from jobs.services.catalogue import facts as facts_of_models, policies, publisher_models
 from tests.support import factories
 
-NAME = factories.BASE_MODEL
+NAME, LARGER = factories.BASE_MODEL, "google/gemma3@gemma-3-4b-it"
 
 
 @pytest.mark.django_db
-def test_sync_keeps_what_the_pages_show(fake_gateway):
+def test_sync_keeps_what_the_pages_show(fake_gateway, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
     publisher_models.sync(factories.NOW)
     model = PublisherModel.objects.get(name=NAME)
     assert (model.publisher, model.family, model.version) == ("google", "gemma3", "gemma-3-270m")
@@ -22,6 +23,17 @@ def test_sync_keeps_what_the_pages_show(fake_gateway):
     }  # fmt: skip
     assert CatalogueSync.objects.get().succeeded_at == factories.NOW
     assert Heartbeat.objects.get(name="vertex").seen_at == factories.NOW
+
+
+@pytest.mark.django_db
+def test_what_only_the_local_server_tunes_is_not_tuned_on_google_cloud(fake_gateway, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    fake_gateway.catalogue.models[LARGER] = replace(fake_gateway.catalogue.models[NAME], name=LARGER)
+    publisher_models.sync(factories.NOW)
+    model = PublisherModel.objects.get(name=NAME)
+    assert (model.can_tune, model.can_deploy) == (False, True)
+    assert policies.why_not_tune(model) == "Vertex AI doesn't offer tuning for this model."
+    assert PublisherModel.objects.get(name=LARGER).can_tune is True
 
 
 @pytest.mark.django_db
@@ -109,6 +121,13 @@ def test_facts_of_the_local_model():
 def test_the_small_gemmas_are_tuned_in_full_only(size):
     facts = facts_of_models.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
     assert (facts.modes, facts.adapter_sizes, facts.defaults["FULL"].adapter_size) == (("FULL",), (), None)
+
+
+def test_on_google_cloud_only_the_container_tunes_what_the_local_server_does(settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    settings.VERTEX_TRAINER_IMAGE = "us-central1-docker.pkg.dev/p/garden/garden-trainer:1"
+    facts = facts_of_models.tuning_facts(NAME)
+    assert (facts.modes, facts.managed_modes, facts.usd_per_million_tokens) == (("PEFT_ADAPTER",), (), None)
 
 
 def test_unknown_and_pretrained_models_have_no_facts():
