@@ -2,6 +2,7 @@ import pytest
 from django.utils import timezone
 from selectolax.lexbor import LexborHTMLParser
 
+from console.templatetags.spending import about_money
 from jobs.models import Metric, PublisherModel, Sweep, TuningJob
 from jobs.services.tuning import queue
 from tests.console.views.tuning.test_new import Wizard, training
@@ -73,11 +74,11 @@ def test_the_summary_counts_all_jobs_of_the_sweep_also_while_it_is_typed(wizard,
     typed = wizard.get("training", dataset=str(data.pk), epochs="3", **VARIED)
     price = one.context["estimate"].usd_per_million_tokens
     assert summary(one) == {
-        "Rows × epochs": "12 × 3", "Tokens": "≈ 3.0 M", "Time": "No estimate yet", "Cost": f"≈ ${3 * price:.2f}",
+        "Rows × epochs": "12 × 3", "Tokens": "≈ 3.0 M", "Time": "No estimate yet", "Cost": about_money(3 * price),
     }  # fmt: skip
     whole = {
         "Jobs": "4", "Tokens, all jobs": "≈ 10.0 M", "Time, all jobs one after the other": "No estimate yet",
-        "Cost, all jobs": f"≈ ${10 * price:.2f}",
+        "Cost, all jobs": about_money(10 * price),
     }  # fmt: skip
     assert summary(typed) == whole
     assert "The jobs of a sweep are counted together." in words(typed)

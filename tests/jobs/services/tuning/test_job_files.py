@@ -173,7 +173,7 @@ def test_so_may_every_other_number(owner):
         ("learning_rate: 0.125", "learning_rate: .inf", "inf is no number that a job can have."),
         ("labels: {}", "labels: {1: a}", "the key 1 is no text. Put it in quotes."),
         ("version: 1", "1: 1", "the key 1 is no text. Put it in quotes."),
-        ("format:", "? [a]\n: 1\nformat:", "found unhashable key"),
+        ("format:", "? [a]\n: 1\nformat:", "a key can't be a list or an object. Write text."),
         ("format:", "x: &a [1]\ny: *a\nformat:", "anchors and references are not read"),
         ("description: ''", 'description: "\\ud800"', "it contains invalid characters."),
         ("description: ''", "description: " + "x" * 50_000, "it is longer than any tuning job."),

@@ -121,5 +121,6 @@ def test_a_model_that_vertex_ai_does_not_tune_is_tuned_in_a_container(owner):
 def test_a_job_keeps_the_image_of_its_beginning(owner, settings):
     settings.VERTEX_TRAINER_IMAGE = IMAGE
     job = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(owner=owner, **GOOD))
-    managed = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(owner=owner))
+    whole = factories.tuning_spec(owner=owner, base_model=BASE, tuning_mode="FULL", adapter_size=None)
+    managed = jobs.create(owner, key=uuid4(), spec=whole)
     assert (job.trainer_image, job.is_in_container, managed.trainer_image) == (IMAGE, True, "")
