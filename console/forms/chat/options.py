@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import MultilineField, lazy_text
 from jobs.models import Conversation
+from jobs.services.chat.parameters import defaults_of
 from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy, read_schema
 
 from .fields import NumberBox, SchemaField, StopsField, ToolsField
@@ -130,6 +131,9 @@ class OptionsForm(forms.Form):
         }
         form = cls(data, initial=initial, takes=takes, changed=talk.parameters)
         form.is_typing, form.saved_format = is_typing, wanted
+        for name, value in defaults_of(talk.endpoint).items():
+            if name in form.fields:
+                form.fields[name].widget.attrs["placeholder"] = _("Default: %s") % f"{value:g}"
         return form
 
     def clean(self) -> dict[str, Any]:
