@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import MultilineField, lazy_text
 from jobs.models import Conversation
-from jobs.services.chat.parameters import defaults_of
 from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy, read_schema
 
 from .fields import NumberBox, SchemaField, StopsField, ToolsField
@@ -118,9 +117,15 @@ class OptionsForm(forms.Form):
 
     @classmethod
     def of(
-        cls, talk: Conversation, takes: Iterable[str], data: Any = None, *, is_typing: bool = False
+        cls,
+        talk: Conversation,
+        takes: Iterable[str],
+        data: Any = None,
+        *,
+        defaults: Mapping[str, float] | None = None,
+        is_typing: bool = False,
     ) -> "OptionsForm":
-        """With what is saved, or with what was typed."""
+        """With what is saved, or with what was typed. `defaults` are shown in empty fields: the server's own."""
         wanted = talk.parameters.get("response_format") or {}
         initial = {name: talk.parameters[name] for name in PLAIN if name in talk.parameters}
         initial |= {
@@ -131,7 +136,7 @@ class OptionsForm(forms.Form):
         }
         form = cls(data, initial=initial, takes=takes, changed=talk.parameters)
         form.is_typing, form.saved_format = is_typing, wanted
-        for name, value in defaults_of(talk.endpoint).items():
+        for name, value in (defaults or {}).items():
             if name in form.fields:
                 form.fields[name].widget.attrs["placeholder"] = _("Default: %s") % f"{value:g}"
         return form

@@ -133,10 +133,9 @@ def test_what_is_saved_is_in_the_fields_and_marked():
     assert [field.name for field, _slider, is_changed in shown.rows if is_changed] == ["stop", "seed"]
 
 
-def test_the_model_s_own_default_is_shown_and_not_sent():
-    factories.publisher_model(data={"sampling": {"temperature": 0.2, "top_k": 40}})
-    talk = factories.conversation(endpoint=factories.ready_endpoint(), parameters={})
-    shown = OptionsForm.of(talk, PARAMETERS, {})
+def test_defaults_are_shown_and_not_sent():
+    talk = factories.conversation(parameters={})
+    shown = OptionsForm.of(talk, TPU_PARAMETERS, QueryDict(), defaults={"temperature": 0.2, "top_k": 40, "seed": 1})
     places = [str(shown.fields[name].widget.attrs["placeholder"]) for name in ("temperature", "top_p", "top_k")]
     assert places == ["Default: 0.2", "Default", "Default: 40"]
     assert (shown.is_valid(), shown.parameters()) == (True, {})
