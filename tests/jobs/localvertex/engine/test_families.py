@@ -34,7 +34,7 @@ TOKENS, MOST = 20, 0.02
 def greatest_difference(folder: Path, served: Llama, adapter: Path | None = None) -> float:
     """Of the logarithms of the probabilities of the tokens that llama.cpp thinks likeliest to begin an answer."""
     encoder, found = ChatEncoder(folder), list[float]()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     if adapter:
         model = PeftModel.from_pretrained(model, adapter)
     for question in QUESTIONS:

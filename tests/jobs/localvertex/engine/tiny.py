@@ -31,7 +31,7 @@ GEMMA_TEMPLATE = "{{ bos_token }}" + TEMPLATE.replace("<|im_start|>", CONTROL[0]
 UNEVEN = ("norm", "bias", "sinks", "router", "scale")
 ONES = ("norm", "scale")
 SIZES: dict[str, Any] = {
-    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 512, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
     "initializer_range": 0.1,
 }  # fmt: skip
@@ -103,10 +103,10 @@ def make_model(shape: str, folder: Path) -> Path:
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "chat_template.jinja").write_text(GEMMA_TEMPLATE if cuts == GEMMA else TEMPLATE)
-    named = ("pad_token", "eos_token", "bos_token", "unk_token"), BASIC
-    if cuts != GEMMA:
-        named = ("unk_token", "bos_token", "eos_token", "pad_token"), (*SPECIAL, SPECIAL[2])
-    settings = dict(zip(*named, strict=True)) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    names, tokens = ("unk_token", "bos_token", "eos_token", "pad_token"), [*SPECIAL, SPECIAL[2]]
+    if cuts == GEMMA:
+        names, tokens = ("pad_token", "eos_token", "bos_token", "unk_token"), BASIC
+    settings = dict(zip(names, tokens, strict=True)) | {"tokenizer_class": "PreTrainedTokenizerFast"}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
 
