@@ -55,7 +55,7 @@ GEMMA_4 = {
     "final_logit_softcapping": 30.0,
     "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
-GEMMA_4_E2B = {"hidden_size_per_layer_input": 32, "num_kv_shared_layers": 2, "use_double_wide_mlp": True}
+GEMMA_4_E2B = {"hidden_size_per_layer_input": 64, "num_kv_shared_layers": 2, "use_double_wide_mlp": True}
 GEMMA_4_31B = {"hidden_size_per_layer_input": 0, "attention_k_eq_v": True, "num_global_key_value_heads": 1}
 GEMMA_4_26B = {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32}
 GPT_OSS = {
