@@ -18,7 +18,7 @@ PROJECTIONS = r"\.(q|k|v|qkv|o|gate|up|gate_up|down)_proj"
 BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
 BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
 SENSES = ("vision_tower", "multi_modal_projector", "audio_tower", "embed_vision", "embed_audio")  # not tuned
-NEVER_QUANTIZED = ["lm_head", "router", *SENSES]
+NEVER_QUANTIZED = ["lm_head", *(rf".*\.{part}" for part in ("router", *SENSES))]  # patterns of whole names
 
 
 def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
