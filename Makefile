@@ -118,7 +118,7 @@ audit: $(VENV)/lock/.installed ## what is locked against published advisories; n
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-local.lock
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-localvertex.lock
 
-demo-check: $(VENV)/.installed-dev $(VENV)/.weights ## the whole journey on Gemma 3 270M, some five minutes; or ARGS='--model huggingfacetb/smollm2@smollm2-135m-instruct'
+demo-check: $(VENV)/.installed-dev $(VENV)/.weights ## the whole journey on Gemma 3 270M and on SmolLM2, some ten minutes; or on one: ARGS='--model google/gemma3@gemma-3-270m'
 	$(BIN)/python -m tests.bench.demo_check $(ARGS)
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md

@@ -29,6 +29,7 @@ class CatalogueModel:
 
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
+    `sampling`: what its endpoints take for temperature, top_p and top_k where a request does not say.
     """
 
     name: str
@@ -46,6 +47,7 @@ class CatalogueModel:
     documents: Mapping[str, str] = field(default_factory=dict)
     paces: Mapping[str, "Pace"] = field(default_factory=dict)
     weight_bytes: int = 0
+    sampling: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -117,9 +117,15 @@ class OptionsForm(forms.Form):
 
     @classmethod
     def of(
-        cls, talk: Conversation, takes: Iterable[str], data: Any = None, *, is_typing: bool = False
+        cls,
+        talk: Conversation,
+        takes: Iterable[str],
+        data: Any = None,
+        *,
+        defaults: Mapping[str, float] | None = None,
+        is_typing: bool = False,
     ) -> "OptionsForm":
-        """With what is saved, or with what was typed."""
+        """With what is saved, or with what was typed. `defaults` are shown in empty fields: the server's own."""
         wanted = talk.parameters.get("response_format") or {}
         initial = {name: talk.parameters[name] for name in PLAIN if name in talk.parameters}
         initial |= {
@@ -130,6 +136,9 @@ class OptionsForm(forms.Form):
         }
         form = cls(data, initial=initial, takes=takes, changed=talk.parameters)
         form.is_typing, form.saved_format = is_typing, wanted
+        for name, value in (defaults or {}).items():
+            if name in form.fields:
+                form.fields[name].widget.attrs["placeholder"] = _("Default: %s") % f"{value:g}"
         return form
 
     def clean(self) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """What a conversation is asked with, as its form sends it."""
 
+from collections.abc import Iterable
+
 from django.http import QueryDict
 
 from console.forms.chat.options import PLAIN, OptionsForm
 from jobs.models import Conversation
-from jobs.services.chat.parameters import parameters_of
+from jobs.services.chat.parameters import defaults_of, parameters_of
 
 SWAPPED = "outerHTML settle:0ms"
 WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema", "tools")}
@@ -24,5 +26,9 @@ def is_saved_by_hand(data: QueryDict) -> bool:
     return "save" in data
 
 
-def options_of(talk: Conversation) -> OptionsForm:
-    return OptionsForm.of(talk, parameters_of(talk.endpoint))
+def options_of(
+    talk: Conversation, data: QueryDict | None = None, *, takes: Iterable[str] | None = None, is_typing: bool = False
+) -> OptionsForm:
+    """With what is saved, or with what was typed. `takes`: by default, all that the endpoint's server takes."""
+    names = parameters_of(talk.endpoint) if takes is None else takes
+    return OptionsForm.of(talk, names, data, defaults=defaults_of(talk.endpoint), is_typing=is_typing)

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
-from console.forms.chat.options import OptionsForm, PresetForm
+from console.forms.chat.options import PresetForm
 from console.presenters.chat.ideas import ideas_for
 from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, image_facts
+from console.presenters.chat.options import options_of
 from console.presenters.chat.turns import (
     ask,
     first_answer,
@@ -25,7 +26,7 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.web.middleware import page_of
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
 from jobs.services.chat import conversations, policies, tree as chat_tree
-from jobs.services.chat.parameters import context_window, parameters_of
+from jobs.services.chat.parameters import context_window
 from jobs.services.chat.streaming.waits import wait_of
 from jobs.states import EndpointState
 
@@ -97,7 +98,7 @@ def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = Fal
     return {
         **turns_of(talk, whole),
         "form": empty_message(find_unsent(request, talk.pk)),
-        "options": OptionsForm.of(talk, parameters_of(talk.endpoint)),
+        "options": options_of(talk),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
         "chats": list_chats(request, talk),

@@ -16,7 +16,6 @@ from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
 from jobs.services.chat import conversations, presets
-from jobs.services.chat.parameters import parameters_of
 
 from .conversations import page
 
@@ -24,7 +23,7 @@ from .conversations import page
 @require_POST
 def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    form = OptionsForm.of(talk, parameters_of(talk.endpoint), without_reset(request.POST), is_typing=is_typing(request))
+    form = options_of(talk, without_reset(request.POST), is_typing=is_typing(request))
     valid = form.is_valid()
     if valid:
         instruction, text = form.cleaned_data["system_instruction"], form.schema_text

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat.chat import TurnForm
 from console.forms.chat.compare import ColumnForm
 from console.forms.chat.options import OptionsForm
+from console.presenters.chat import options as chat_options
 from console.presenters.chat.options import SWAPPED, without_reset
 from console.presenters.chat.turns import key_of
 from console.presenters.comparisons.columns import (
@@ -69,7 +70,7 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method != "POST":
         return options_form(request, column, options_of(column))
     stays = bool(request.htmx) and ("reset" in request.POST or "stop-remove" in request.POST)
-    form = OptionsForm.of(column, taken_by(column), without_reset(request.POST), is_typing=stays)
+    form = options_of(column, without_reset(request.POST), is_typing=stays)
     if not form.is_valid():
         return options_form(request, column, form, status=422)
     instruction = form.cleaned_data["system_instruction"]
@@ -85,8 +86,8 @@ def taken_by(column: Conversation) -> list[str]:
     return [name for name in parameters_of(column.endpoint) if name != "tools"]
 
 
-def options_of(column: Conversation) -> OptionsForm:
-    return OptionsForm.of(column, taken_by(column))
+def options_of(column: Conversation, data: QueryDict | None = None, *, is_typing: bool = False) -> OptionsForm:
+    return chat_options.options_of(column, data, takes=taken_by(column), is_typing=is_typing)
 
 
 def options_form(request: ConsoleRequest, column: Conversation, form: OptionsForm, status: int = 200) -> HttpResponse:

@@ -10,21 +10,38 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.utils.quantization_config import Mxfp4Config
 
 from jobs.localvertex.engine.job import Job, JobError
 
-PROJECTIONS = r"\.(q|k|v|o|gate|up|down)_proj"
+PROJECTIONS = r"\.(q|k|v|qkv|o|gate|up|gate_up|down)_proj"
 BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
 BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
-NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
+SENSES = ("vision_tower", "multi_modal_projector", "audio_tower", "embed_vision", "embed_audio")  # not tuned
+NEVER_QUANTIZED = ["lm_head", *(rf".*\.{part}" for part in ("router", *SENSES))]  # patterns of whole names
 
 
 def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     options = {"quantization_config": quantization_config(quantization)} if quantization else {}
+    if stored := getattr(config, "quantization_config", None):
+        options = {"quantization_config": unpacked(stored, quantization)}
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
+
+
+def unpacked(stored: dict[str, Any], quantization: str | None) -> Any:
+    """gpt-oss is published in four bits, which is not how it is tuned."""
+    method = stored.get("quant_method")
+    if method != "mxfp4":
+        raise JobError(f"The model's weights are quantised ({method}). Take the files in bf16 to tune the model.")
+    if quantization:
+        raise JobError(
+            "The model's weights are in MXFP4, so they cannot be quantised again. Leave the precision mode out, or take"
+            " the files in bf16."
+        )
+    return Mxfp4Config(dequantize=True)
 
 
 def parameters_in(folder: Path) -> int:
@@ -32,7 +49,9 @@ def parameters_in(folder: Path) -> int:
     count = 0
     for path in folder.glob("*.safetensors"):
         with safe_open(path, "pt") as tensors:
-            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+            for name in tensors.keys():  # noqa: SIM118
+                in_one = {"_blocks": 2, "_scales": 0}.get(name[-7:], 1)  # two numbers of four bits are in a byte
+                count += in_one * math.prod(tensors.get_slice(name).get_shape())
     return count
 
 
@@ -100,7 +119,7 @@ def trainable(job: Job) -> Any:
         check_memory(job)
         model = load_base(job.base_model_dir, torch.float32)
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_("vision_tower" not in name and "multi_modal_projector" not in name)
+            parameter.requires_grad_(not any(part in name for part in SENSES))
         return model
     base = load_base(job.base_model_dir, dtype_of_base(job.base_model_dir), job.quantization)
     if job.adapter_dir:

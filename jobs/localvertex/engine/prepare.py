@@ -15,9 +15,9 @@ from gguf import GGUFReader, dequantize
 from safetensors.torch import save_file
 
 from jobs.localvertex.engine.families.configuration import Settings, configuration
-from jobs.localvertex.engine.families.pre_tokenizers import description_of
+from jobs.localvertex.engine.families.pre_tokenizers import description_of, takes_words_whole
 from jobs.localvertex.engine.families.rotary import to_halves
-from jobs.localvertex.engine.families.table import ARCHITECTURES, GEMMA_3, TITLES, Family
+from jobs.localvertex.engine.families.table import ARCHITECTURES, GEMMA_3, TITLES, TITLES_FROM_GGUF, Family
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.tokens import OWN_TEMPLATE
 
@@ -80,7 +80,9 @@ def write_tokenizer(source: Path, out: Path, family: Family, settings: Settings)
     if settings.get("tokenizer.ggml.model") == "gpt2":
         path = out / "tokenizer.json"
         stored = json.loads(path.read_text(encoding="utf-8"))
-        stored["pre_tokenizer"] = description_of(settings.get("tokenizer.ggml.pre", "gpt-2"))
+        cuts = settings.get("tokenizer.ggml.pre", "gpt-2")
+        stored["pre_tokenizer"] = description_of(cuts)
+        stored["model"]["ignore_merges"] = takes_words_whole(cuts)
         path.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
 
 
@@ -91,6 +93,11 @@ def convert(source: Path, out: Path, tell: Report) -> None:
     family = ARCHITECTURES.get(settings.architecture)
     if family is None:
         raise JobError(f"{source.name} holds a {settings.architecture} model; only {TITLES} can be tuned here.")
+    if not family.from_gguf:
+        raise JobError(
+            f"{source.name} holds a {settings.architecture} model, which can be deployed. A {family.title} model is"
+            f" tuned from its Hugging Face files; only {TITLES_FROM_GGUF} are tuned from a GGUF file."
+        )
     weights = read_weights(family, settings, reader, tell)
     config = configuration(family, settings, weights)
     tell("saving", 0.0)

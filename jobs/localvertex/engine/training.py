@@ -15,6 +15,7 @@ from jobs.localvertex.engine.checkpoints import last_resumable, remove_halves
 from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
 from jobs.localvertex.engine.export.adapter import write_final
 from jobs.localvertex.engine.export.card import model_card
+from jobs.localvertex.engine.export.gguf import MODEL, check_convertible
 from jobs.localvertex.engine.job import EventLog, Job, say
 from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress
@@ -51,6 +52,8 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     quiet_libraries()
     set_seed(job.seed)
     remove_halves(workdir)
+    only_adapter = job.tuning_mode == "PEFT_ADAPTER" and (job.base_model_dir / MODEL).is_file()
+    check_convertible(job.base_model_dir, whole=not only_adapter)
     train_rows, validation_rows = load_data(job)
     stop_if_asked()
     per_epoch = math.ceil(len(train_rows) / job.batch_size)

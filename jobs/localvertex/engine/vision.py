@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from jobs.localvertex.engine.families.table import SEEING
 from jobs.localvertex.engine.rows import IMAGE
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class Vision:
 
     @classmethod
     def read(cls, folder: Path) -> "Vision | None":
-        """None where the model reads text only. Without the model class, which takes seconds to import."""
+        """None where the model reads text only here. Without the model class, which takes seconds to import."""
         path = folder / "config.json"
         config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if "vision_config" not in config:
+        if "vision_config" not in config or config.get("model_type", SEEING[0]) not in SEEING:
             return None
         mean, deviation = image_statistics(folder)
         return cls(

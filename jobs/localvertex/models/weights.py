@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs.localvertex.engine.families.table import MODEL_TYPES, TITLES
+from jobs.localvertex.engine.families.table import MODEL_TYPES, SEEING, TITLES
+from jobs.localvertex.models.sampling import Sampling, read_sampling
 
 
 @dataclass
 class Weights:
     """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed. `assemble` makes
-    the GGUF file where it comes in parts."""
+    the GGUF file where it comes in parts. `sampled`: as its makers recommend, where no file of it says so."""
 
     id: str
     hf: Path
@@ -23,6 +24,7 @@ class Weights:
     message: str = ""
     card: dict[str, Any] = field(default_factory=dict)
     assemble: Callable[[Path], None] | None = None
+    sampled: dict[str, float] = field(default_factory=dict)
 
     @property
     def servable(self) -> bool:
@@ -51,6 +53,10 @@ class Weights:
     def can_train(self) -> bool:
         return self.trainable or self.state != "failed"
 
+    @property
+    def sampling(self) -> Sampling:
+        return read_sampling(self.card.get("sampling") or self.sampled, self.gguf, self.hf)
+
     def look_for_mmproj(self) -> None:
         """Beside `model.gguf`: a GGUF file of another name is a model by itself."""
         path = self.gguf.with_name("mmproj.gguf")
@@ -60,7 +66,11 @@ class Weights:
     @property
     def images(self) -> bool:
         """Also before the conversion to GGUF."""
-        return self.mmproj is not None or (not self.servable and "vision_config" in self._config())
+        return self.mmproj is not None or (not self.servable and self._sees())
+
+    def _sees(self) -> bool:
+        """A model whose vision tower is converted. Without a model type, the engine finds out."""
+        return "vision_config" in self._config() and self.model_type in ("", *SEEING)
 
     def _config(self) -> dict[str, Any]:
         try:

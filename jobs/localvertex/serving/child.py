@@ -18,6 +18,7 @@ import xllamacpp
 
 PARENT_CHECK_SECONDS = 0.5
 TEXT_BATCH, IMAGE_BATCH = 64, 256
+SAMPLING = {"temperature": "temp", "top_p": "top_p", "top_k": "top_k"}
 
 
 def parameters(config: dict[str, Any]) -> Any:
@@ -49,6 +50,8 @@ def parameters(config: dict[str, Any]) -> Any:
     p.endpoint_slots = True
     p.endpoint_metrics = True
     p.ui = False
+    for name, value in config.get("sampling", {}).items():
+        setattr(p.sampling, SAMPLING[name], value)
     return p
 
 

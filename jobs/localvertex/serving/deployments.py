@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -76,14 +77,15 @@ class Deployments:
         folder = self._serving.folder(name)
         shown = str(note.get("deployed_model", {}).get("displayName", ""))
         idle = note.get("idle_seconds")
+        base = self._weights.find(note.get("base", ""))
+        plan = Plan(name, "", display_name=shown, idle_seconds=idle, sampling=base.sampling if base else {})
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
-            mmproj = str(vision) if vision.is_file() else None
-            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown, idle_seconds=idle)
+            return replace(plan, model=str(folder / "model.gguf"), mmproj=str(vision) if vision.is_file() else None)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown, idle_seconds=idle)
+        return replace(plan, model=str(weights.gguf), mmproj=mmproj, adapter=adapter, hf=str(weights.hf))
 
     def stop(self) -> None:
         self._stopping.set()

@@ -45,6 +45,7 @@ class Plan:
     display_name: str = ""
     alias: str = ""  # what answers call the model; its endpoint's id when empty
     idle_seconds: float | None = None  # None: as all others
+    sampling: dict[str, float] = field(default_factory=dict, hash=False)  # where a request does not say
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -129,6 +130,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,
+        "sampling": plan.sampling,
         "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
         "socket": str(socket),

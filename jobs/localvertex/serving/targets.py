@@ -72,7 +72,7 @@ class Targets:
         weights = self._weights.require_servable(model.id, model.how_to_get)
         own = name_of(model.resource_name, model.publisher)
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        plan = Plan(own, str(weights.gguf), mmproj, hf=str(weights.hf), alias=model.id)
+        plan = Plan(own, str(weights.gguf), mmproj, hf=str(weights.hf), alias=model.id, sampling=weights.sampling)
         self._serving.offer(plan)
         return Target(name, plan)
 

@@ -79,6 +79,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
             "weight_bytes": model.weight_bytes,
+            **({"sampling": dict(model.sampling)} if model.sampling else {}),
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}
                 if model.paces

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.models import Endpoint, PublisherModel
 from jobs.services.catalogue import windows
+from jobs.services.chat.spec import RANGES
 
 PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty",
@@ -23,6 +24,13 @@ def parameters_of(endpoint: Endpoint | None) -> tuple[str, ...]:
 def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[str, Any]:
     names = parameters_of(endpoint)
     return {name: value for name, value in parameters.items() if name in names}
+
+
+def defaults_of(endpoint: Endpoint | None) -> dict[str, float]:
+    """What the endpoint's server takes for parameters that a chat leaves open, as far as the catalogue tells."""
+    model = PublisherModel.objects.filter(name=endpoint.model.base_model).first() if endpoint else None
+    told = model.data.get("sampling", {}) if model else {}
+    return {name: value for name, value in told.items() if name in RANGES and RANGES[name].has(value)}
 
 
 def context_window(endpoint: Endpoint | None) -> int | None:

@@ -19,6 +19,7 @@ SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
 TEMPLATE_WITHOUT_TOOLS = "chat template of this model knows no tools"
 LONGEST_PACE = 3600
+SAMPLED, LARGEST_SETTING = ("temperature", "top_p", "top_k"), 10_000
 MAX_SIZE_DIGITS = 15
 SECTIONS = ("use cases", "documentation", "pricing")
 
@@ -91,6 +92,16 @@ def _paces(text: str) -> dict[str, Pace]:
         return {}
 
 
+def _sampling(text: str) -> dict[str, float]:
+    """Whatever is no number of a parameter is left out."""
+    try:
+        found = json.loads(text or "{}")
+        told = {name: found[name] for name in SAMPLED if type(found.get(name)) in (int, float)}
+    except (ValueError, AttributeError):
+        return {}
+    return {name: value for name, value in told.items() if 0 <= value < LARGEST_SETTING}
+
+
 def long_name(model: str) -> str:
     """`google/gemma3@gemma-3-270m` → `publishers/google/models/gemma3@gemma-3-270m`."""
     found = _SHORT.fullmatch(model)
@@ -138,6 +149,7 @@ def _model(model: Any) -> CatalogueModel:
         modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
         paces=_paces(documents.get("training pace", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
+        sampling=_sampling(documents.get("sampling", "")),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
 

@@ -11,7 +11,7 @@ from gguf import GGUFType, GGUFWriter, Keys
 from safetensors import safe_open
 
 from jobs.localvertex.engine.checkpoints import ADAPTER_CONFIG, ADAPTER_GGUF, all_checkpoints, beside, store_in_half
-from jobs.localvertex.engine.export.decoder import tensor_names, turned_heads
+from jobs.localvertex.engine.export.forms.plain import tensor_names, turned_heads
 from jobs.localvertex.engine.families.rotary import to_neighbours
 from jobs.localvertex.engine.families.table import MODEL_TYPES, Family
 from jobs.localvertex.engine.job import FINAL, Job, JobError

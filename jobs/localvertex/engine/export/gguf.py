@@ -19,7 +19,7 @@ from gguf import (
 )
 from transformers import AutoConfig
 
-from jobs.localvertex.engine.export.decoder import write_decoder
+from jobs.localvertex.engine.export.decoder import form_of, write_decoder
 from jobs.localvertex.engine.export.projector import write_projector
 from jobs.localvertex.engine.export.tensor_file import (
     FILE_TYPES,
@@ -29,7 +29,7 @@ from jobs.localvertex.engine.export.tensor_file import (
     text_name,
 )
 from jobs.localvertex.engine.export.vocabulary import write_vocabulary
-from jobs.localvertex.engine.families.table import GEMMA_3, MODEL_TYPES, TITLES
+from jobs.localvertex.engine.families.table import GEMMA_3, MODEL_TYPES, SEEING, TITLES
 from jobs.localvertex.engine.job import JobError
 
 MODEL, PROJECTOR = "model.gguf", "mmproj.gguf"
@@ -129,6 +129,19 @@ def read_config(folder: Path) -> Any:
         raise JobError(f"{folder.name} is not a Hugging Face model folder: {reason}.") from error
 
 
+def check_convertible(folder: Path, *, whole: bool) -> None:
+    """Raises JobError, before anything is trained, for what llama.cpp could not serve. `whole`: the model that comes
+    out is converted, and not only an adapter for a GGUF file that is there."""
+    config = read_config(folder)
+    if MODEL_TYPES[config.model_type] is GEMMA_3:
+        check_servable(config.get_text_config())
+        return
+    form = form_of(config)
+    form.check()
+    if whole:
+        form.check_tokenizer(folder)
+
+
 def convert(folder: Path, out: Path, kind: str = "f16", name: str = "") -> list[Path]:
     """`out` is a folder, or the path of the language model's file with the projector beside it. Returns what was made;
     each file appears whole or not at all."""
@@ -137,7 +150,7 @@ def convert(folder: Path, out: Path, kind: str = "f16", name: str = "") -> list[
     model = out if out.suffix == ".gguf" else out / MODEL
     model.parent.mkdir(parents=True, exist_ok=True)
     parts = {model: write_text if MODEL_TYPES[config.model_type] is GEMMA_3 else write_decoder}
-    if config.model_type == "gemma3":
+    if config.model_type in SEEING:
         parts[model.with_name(PROJECTOR)] = write_projector
     made = []
     for target, write in parts.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import (
+    GGML_QUANT_SIZES,
     GGMLQuantizationType,
     GGUFWriter,
     LlamaFileType,
@@ -27,7 +28,7 @@ FILE_TYPES = {
     "q4_k_m": LlamaFileType.MOSTLY_Q4_K_M,
 }  # fmt: skip
 ROWS_AT_ONCE = 8192
-VISION_PARTS = ("vision_tower.", "multi_modal_projector.")
+SENSES = ("vision_tower.", "multi_modal_projector.", "audio_tower.", "embed_vision.", "embed_audio.")
 
 
 class Weights:
@@ -46,12 +47,12 @@ class Weights:
         with safe_open(self.place[name], "pt") as tensors:
             return tuple(tensors.get_slice(name).get_shape())
 
-    def read(self, name: str, rows: int) -> Iterator[np.ndarray]:
+    def read(self, name: str, rows: int, at_once: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
         """The first `rows`, some at a time: the vocabulary of a 4B model is 2.7 GB of 32-bit numbers."""
         with safe_open(self.place[name], "pt") as tensors:
             part = tensors.get_slice(name)
-            for first in range(0, rows, ROWS_AT_ONCE):
-                yield part[first : min(rows, first + ROWS_AT_ONCE)].to(torch.float32).contiguous().numpy()
+            for first in range(0, rows, at_once):
+                yield part[first : min(rows, first + at_once)].to(torch.float32).contiguous().numpy()
 
 
 class TensorFile:
@@ -106,13 +107,34 @@ class TensorFile:
 
         self.planned.append(make)
 
+    def add_experts(
+        self, source: str, target: str, shape: tuple[int, ...], turn: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        """`turn` gets one expert after the other; `shape` is that of all of them when they are turned."""
+        kind = self.kind_of(target, shape, exact=False)
+        self._announce(target, shape, kind)
+
+        def make() -> np.ndarray:
+            parts = self.weights.read(source, shape[0], at_once=1)
+            return np.concatenate([as_bytes(np.ascontiguousarray(turn(part[0])), kind) for part in parts])
+
+        self.planned.append(make)
+
+    def add_packed(
+        self, target: str, shape: tuple[int, ...], kind: Quantization, make: Callable[[], np.ndarray]
+    ) -> None:
+        """A tensor that `make` returns as bytes of `kind`."""
+        self._announce(target, shape, kind)
+        self.planned.append(make)
+
     def add_values(self, target: str, values: np.ndarray) -> None:
         """What the model computes and llama.cpp wants to be told, as it is."""
         self._announce(target, values.shape, Quantization.F32)
         self.planned.append(lambda: values)
 
     def _announce(self, target: str, shape: tuple[int, ...], kind: Quantization) -> None:
-        size = as_bytes(np.zeros((1, shape[-1]), np.float32), kind).nbytes * int(np.prod(shape[:-1]))
+        block, bytes_of_block = GGML_QUANT_SIZES[kind]
+        size = shape[-1] // block * bytes_of_block * int(np.prod(shape[:-1]))
         self.writer.add_tensor_info(target, shape, np.dtype(np.float32), size, raw_dtype=kind)
 
     def write(self) -> None:
@@ -130,7 +152,7 @@ def as_bytes(part: np.ndarray, kind: Quantization) -> np.ndarray:
 
 def text_name(name: str) -> str | None:
     """The multimodal class nests the language model, one way in its files of 2025 and another in those of today."""
-    if any(part in name for part in VISION_PARTS):
+    if any(part in name for part in SENSES):
         return None
     return re.sub(r"^(model\.language_model\.|language_model\.model\.)", "model.", name).replace(
         "language_model.lm_head", "lm_head"

@@ -4,7 +4,7 @@ Gemma's tokenizer.json lists every split of a piece as a merge, in order of scor
 makes a piece takes the place of its score, and both tokenizers give the same ids."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,10 @@ from jobs.localvertex.engine.tokens import load_template, special_token, tokeniz
 
 Token = TypeVar("Token")
 NEVER_MERGED = -1e6
-END_OF_TURN = "<end_of_turn>"
+ENDS_OF_TURN = ("<end_of_turn>", "<turn|>")
+SHOWN = frozenset(
+    ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>')
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,12 @@ def sort_by_id(tokens: dict[int, Token], folder: Path) -> list[Token]:
     return [tokens[number] for number in range(len(tokens))]
 
 
-def read_pieces(folder: Path) -> list[Piece]:
+def read_pieces(folder: Path, family: str = "Gemma 3") -> list[Piece]:
     """In order of their ids."""
     stored = read_tokenizer(folder)
     model = stored["model"]
     if model["type"] != "BPE":
-        raise JobError(f"The tokenizer of {folder.name} is {model['type']}, not the BPE of Gemma 3.")
+        raise JobError(f"The tokenizer of {folder.name} is {model['type']}, not the BPE of {family}.")
     scores = scores_of(model["merges"])
     unknown = model.get("unk_token") or "<unk>"
     pieces = {
@@ -85,10 +88,35 @@ def added_piece(token: dict[str, Any], unknown: str) -> Piece:
 def write_vocabulary(writer: GGUFWriter, folder: Path, rows: int) -> int:
     """Returns how many rows of the embedding belong to a token: from the 4B on there are some more, never used."""
     pieces = read_pieces(folder)[:rows]
-    ids = {piece.text.decode(): number for number, piece in enumerate(pieces)}
-    writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
+    _write_pieces(writer, folder, pieces)
+    return len(pieces)
+
+
+def write_merged(writer: GGUFWriter, folder: Path, rows: int) -> int:
+    """As llama.cpp takes Gemma 4's: by the merges themselves. It reads what is said with its tokens for tools and
+    thoughts, so these are no control tokens, which it would not show."""
+    merges = read_tokenizer(folder)["model"]["merges"]
+    pieces = [
+        replace(piece, kind=TokenType.USER_DEFINED) if piece.text.decode() in SHOWN else piece
+        for piece in read_pieces(folder, "Gemma 4")[:rows]
+    ]
+    writer.add_tokenizer_model("gemma4")
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    _write_pieces(writer, folder, pieces)
+    return len(pieces)
+
+
+def merges_across_lines(stored: dict[str, Any]) -> bool:
+    """llama.cpp cuts Gemma 4's texts at line breaks before it merges."""
+    made = scores_of(stored["model"]["merges"])
+    return any("\n" in text and text.strip("\n") for text in made)
+
+
+def _write_pieces(writer: GGUFWriter, folder: Path, pieces: list[Piece]) -> None:
+    ids = {piece.text.decode(): number for number, piece in enumerate(pieces)}
+    writer.add_vocab_size(len(pieces))
     writer.add_token_list([piece.text for piece in pieces])
     writer.add_token_scores([piece.score for piece in pieces])
     writer.add_token_types([piece.kind for piece in pieces])
@@ -97,7 +125,6 @@ def write_vocabulary(writer: GGUFWriter, folder: Path, rows: int) -> int:
     writer.add_add_space_prefix(False)
     write_named_tokens(writer, folder, ids)
     writer.add_chat_template(load_template(folder))
-    return len(pieces)
 
 
 def write_named_tokens(writer: GGUFWriter, folder: Path, ids: dict[str, int]) -> None:
@@ -112,5 +139,6 @@ def write_named_tokens(writer: GGUFWriter, folder: Path, ids: dict[str, int]) ->
         number = ids.get(special_token(config, f"{name}_token") or f"<{name}>")
         if number is not None:
             write(number)
-    if END_OF_TURN in ids:
-        writer.add_eot_token_id(ids[END_OF_TURN])
+    for end in ENDS_OF_TURN:
+        if end in ids:
+            writer.add_eot_token_id(ids[end])

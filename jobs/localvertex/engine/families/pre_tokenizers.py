@@ -9,6 +9,12 @@ from jobs.localvertex.engine.job import JobError
 
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_CAPITALS, _SMALL = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+_GPT_4O = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}*{_SMALL}+{_ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}+{_SMALL}*{_ENDINGS}"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 _TEKKEN = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}"
     r"\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -20,8 +26,11 @@ STEPS: dict[str, tuple[tuple[str, str | bool], ...]] = {
     "llama-bpe": (("Split", _WORDS + r"\p{N}{1,3}" + _REST), ("ByteLevel", False)),
     "qwen2": (("Split", _WORDS + r"\p{N}" + _REST), ("ByteLevel", False)),
     "tekken": (("Split", _TEKKEN), ("ByteLevel", False)),
+    "gpt-4o": (("Split", _GPT_4O), ("ByteLevel", False)),
 }
 _NAMES = {steps: name for name, steps in STEPS.items()}
+# Cut as Llama 3's, but a word that is a token by itself is merged like any other: how Phi 4's does it.
+ALWAYS_MERGED = {"llama-bpe": "dbrx"}
 
 
 def is_byte_level(stored: dict[str, Any]) -> bool:
@@ -35,16 +44,24 @@ def name_of(stored: dict[str, Any]) -> str:
     if found not in _NAMES:
         raise JobError(
             "The tokenizer cuts texts in a way that is not known here, so the model cannot be converted. Those of"
-            " GPT-2, SmolLM, Llama 3, Qwen 2 to 3 and Mistral's Tekken are. Give a model.gguf instead."
+            " GPT-2, GPT-4o, SmolLM, Llama 3, Phi 4, Qwen 2 to 3 and Mistral's Tekken are. Give a model.gguf instead."
         )
-    return _NAMES[found]
+    name = _NAMES[found]
+    whole = stored.get("model", {}).get("ignore_merges", False)
+    return name if whole else ALWAYS_MERGED.get(name, name)
 
 
 def description_of(name: str) -> dict[str, Any]:
     """For a tokenizer.json. Raises JobError for a name that is not known here."""
+    name = next((same for same, other in ALWAYS_MERGED.items() if other == name), name)
     if name not in STEPS:
         raise JobError(f"The file's tokenizer cuts texts as {name!r} does, which is not known here.")
     return {"type": "Sequence", "pretokenizers": [_describe(kind, value) for kind, value in STEPS[name]]}
+
+
+def takes_words_whole(name: str) -> bool:
+    """Without merging, where a word is a token by itself."""
+    return name in ALWAYS_MERGED
 
 
 def _flat(described: Any) -> list[dict[str, Any]]:

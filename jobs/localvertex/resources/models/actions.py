@@ -110,6 +110,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Licence acceptance": "required" if model.licence.acceptance else "",
         "Runs here": "yes" if weights else "no",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
+        "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
     }
     if model.tuning is not None:
         facts |= {

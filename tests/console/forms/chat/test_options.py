@@ -133,6 +133,14 @@ def test_what_is_saved_is_in_the_fields_and_marked():
     assert [field.name for field, _slider, is_changed in shown.rows if is_changed] == ["stop", "seed"]
 
 
+def test_defaults_are_shown_and_not_sent():
+    talk = factories.conversation(parameters={})
+    shown = OptionsForm.of(talk, TPU_PARAMETERS, QueryDict(), defaults={"temperature": 0.2, "top_k": 40, "seed": 1})
+    places = [str(shown.fields[name].widget.attrs["placeholder"]) for name in ("temperature", "top_p", "top_k")]
+    assert places == ["Default: 0.2", "Default", "Default: 40"]
+    assert (shown.is_valid(), shown.parameters()) == (True, {})
+
+
 def test_a_preset_needs_a_name_on_one_line():
     assert PresetForm({"name": " "}).errors == {"name": ["Enter a name for the preset."]}
     named = PresetForm({"name": " Short \n answers "})

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import dtype_of_base, trainable
-from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TUNE, Workdir
+from jobs.localvertex.engine.model import dtype_of_base, load_base, trainable
+from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
 from tests.jobs.localvertex.engine.llama import llama
+from tests.jobs.localvertex.engine.tiny import make_model
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,26 @@ def test_projections_are_quantised_and_nothing_else(workdir: Workdir, kind: str,
     assert (len(kinds), set(kinds.values())) == (4 * 7, {layer})
     assert model.get_output_embeddings().weight.dtype == dtype_of_base(TINY)
     assert {parameter.dtype for parameter in model.parameters() if parameter.requires_grad} == {torch.float32}
+
+
+@needs_bitsandbytes
+@pytest.mark.parametrize("kind", ["4bit", "8bit"])
+def test_what_sees_is_not_quantised(kind: str) -> None:
+    names = [
+        name for name, module in load_base(TINY_VISION, torch.bfloat16, kind).named_modules() if is_quantised(module)
+    ]
+    assert (len(names) > 0, [name for name in names if ".language_model." not in name]) == (True, [])
+
+
+@needs_bitsandbytes
+def test_who_chooses_experts_is_not_quantised(tmp_path: Path) -> None:
+    model = load_base(make_model("Gemma 4 26B A4B", tmp_path), torch.bfloat16, "4bit")
+    routers = {type(module).__name__ for name, module in model.named_modules() if name.endswith("router.proj")}
+    assert (routers, is_quantised(model.model.layers[0].self_attn.q_proj)) == ({"Linear"}, True)
+
+
+def is_quantised(module: torch.nn.Module) -> bool:
+    return type(module).__name__ in ("Linear4bit", "Linear8bitLt")
 
 
 @needs_bitsandbytes

@@ -25,6 +25,7 @@ def test_a_file_is_served_where_the_package_has_it(package: Path, tmp_path: Path
     weights = look(package, tmp_path)[SMOLLM]
     assert (weights.gguf, weights.servable) == (package / FILE, True)
     assert (weights.hf, weights.trainable) == (tmp_path / "base-models" / "smollm2-135m-instruct" / "hf", False)
+    assert weights.sampling == {"temperature": 0.2, "top_p": 0.9}
 
 
 def test_a_package_without_its_file_is_no_model(package: Path, tmp_path: Path) -> None:

@@ -23,6 +23,15 @@ def test_a_tpu_takes_fewer_parameters(machine, count):
     assert len(parameters.parameters_of(factories.ready_endpoint(machine_type=machine))) == count
 
 
+def test_the_defaults_that_the_catalogue_tells():
+    factories.publisher_model(data={"sampling": {"temperature": 0.2, "top_k": 0, "top_p": "x", "other": 1}})
+    assert parameters.defaults_of(factories.ready_endpoint()) == {"temperature": 0.2}
+
+
+def test_defaults_that_nobody_tells():
+    assert (parameters.defaults_of(None), parameters.defaults_of(factories.ready_endpoint())) == ({}, {})
+
+
 def test_without_an_endpoint_all_can_be_set():
     assert parameters.parameters_of(None) == parameters.PARAMETERS
 

@@ -56,6 +56,23 @@ def test_what_its_documents_tell(settings):
     assert (model.overview, model.documents) == ("Small.", {"use cases": "* chat"})
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"temperature": 0.2, "top_p": 0.9, "top_k": 40}', {"temperature": 0.2, "top_p": 0.9, "top_k": 40}),
+        ('{"temperature": "hot", "top_p": true, "top_k": NaN, "min_p": 0.1}', {}),
+        ('{"temperature": -1, "top_k": 1e99}', {}),
+        ("[1]", {}),
+        ("hot", {}),
+        ("", {}),
+    ],
+)
+def test_how_a_model_is_sampled(settings, text, found):
+    entries = [{"title": "Sampling", "content": text}]
+    (model,) = listed(settings, GEMMA | {"supportedActions": {"viewRestApi": {"documentations": entries}}})
+    assert model.sampling == found
+
+
 def test_an_accelerator_newer_than_the_client(settings):
     option = {"dedicatedResources": {"machineSpec": SPEC | {"acceleratorType": 999}}}
     (model,) = listed(settings, GEMMA | {"supportedActions": {"multiDeployVertex": {"multiDeployVertex": [option]}}})

@@ -106,7 +106,7 @@ def test_shape_of_a_4b_folder(copy: Path, tmp_path: Path) -> None:
         ({"layer_types": ["full_attention"] * 4}, "differs from Gemma 3 in the order of its attention layers"),
         ({"query_pre_attn_scalar": 64}, "differs from Gemma 3 in its attention scale"),
         ({"hidden_activation": "relu"}, "differs from Gemma 3 in its activation"),
-        ({"model_type": "falcon"}, "is a falcon model; only Gemma 3, Llama"),
+        ({"model_type": "falcon"}, "is a falcon model; only Gemma 3 and 4, Llama"),
         ({"rope_parameters": "none"}, "copy is not a Hugging Face model folder"),
     ],
 )

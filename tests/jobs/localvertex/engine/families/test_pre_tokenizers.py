@@ -2,7 +2,14 @@ from typing import Any
 
 import pytest
 
-from jobs.localvertex.engine.families.pre_tokenizers import STEPS, description_of, is_byte_level, name_of
+from jobs.localvertex.engine.families.pre_tokenizers import (
+    ALWAYS_MERGED,
+    STEPS,
+    description_of,
+    is_byte_level,
+    name_of,
+    takes_words_whole,
+)
 from jobs.localvertex.engine.job import JobError
 
 SMOLLM = {
@@ -15,9 +22,10 @@ SMOLLM = {
 SPACE_FIRST = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", [*STEPS, *ALWAYS_MERGED.values()])
 def test_a_description_has_one_name(name: str) -> None:
-    assert name_of({"pre_tokenizer": description_of(name)}) == name
+    model = {"ignore_merges": takes_words_whole(name)}
+    assert name_of({"pre_tokenizer": description_of(name), "model": model}) == name
 
 
 def test_as_published() -> None:
