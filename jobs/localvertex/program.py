@@ -22,6 +22,8 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
+from jobs.localvertex.devices.choice import memory_for_serving
+from jobs.localvertex.devices.look import look
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
 from jobs.localvertex.models import catalogue
@@ -35,7 +37,7 @@ from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
-from jobs.localvertex.serving.memory import MEGABYTE
+from jobs.localvertex.serving.memory import MEGABYTE, half_of_this_machine
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
@@ -112,11 +114,12 @@ def build(options: argparse.Namespace) -> Parts:
     store = open_store(data_dir / "vertex.sqlite3")
     weights = _weights(data_dir, options, engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
+    machine = look()
     serving = Serving(
         data_dir / "endpoints",
         options.serving_command,
         idle_seconds=options.idle_unload,
-        budget=options.serving_memory_mb * MEGABYTE,
+        budget=options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine),
         hang_seconds=options.hang_seconds,
     )
     runner = Runner(
