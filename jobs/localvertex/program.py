@@ -39,6 +39,8 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.memory import MEGABYTE, half_of_this_machine
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.quantizations import Quantizations
+from jobs.localvertex.serving.speeds import Speeds
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
@@ -112,15 +114,17 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine: list[str] = options.engine_command
     store = open_store(data_dir / "vertex.sqlite3")
-    weights = _weights(data_dir, options, engine)
+    budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(look())
+    weights = _weights(data_dir, options, engine, budget)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
-    machine = look()
+    speeds = Speeds(data_dir / "speeds.json")
     serving = Serving(
         data_dir / "endpoints",
         options.serving_command,
         idle_seconds=options.idle_unload,
-        budget=options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine),
+        budget=budget,
         hang_seconds=options.hang_seconds,
+        speeds=speeds,
     )
     runner = Runner(
         store,
@@ -134,7 +138,8 @@ def build(options: argparse.Namespace) -> Parts:
     )
     known = _catalogue(weights, options)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
-    deployments = Deployments(store, weights, buckets, serving, Converter(engine))
+    quantizations = Quantizations(data_dir / "quantized", Converter(engine), buckets, speeds, budget)
+    deployments = Deployments(store, weights, buckets, serving, quantizations)
     folder = data_dir / "batch-prediction-jobs"
     return Parts(
         store=store,
@@ -213,10 +218,10 @@ class LocalServer(uvicorn.Server):
             end()
 
 
-def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str]) -> BaseModels:
+def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str], budget: int) -> BaseModels:
     own = (_random_models(data_dir, options) if options.instant else {}) | _own_models() | dict(options.base_model)
     try:
-        return BaseModels(data_dir, options.models_dir, own, engine)
+        return BaseModels(data_dir, options.models_dir, own, engine, budget)
     except ValueError as error:
         sys.exit(f"--base-model: {error}")
 

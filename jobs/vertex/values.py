@@ -16,6 +16,15 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """In bytes."""
+
+    name: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     machine_type: str
     accelerator_type: str = ""
@@ -24,11 +33,24 @@ class MachineSpec:
 
 
 @dataclass(frozen=True)
+class Precision:
+    """In which the local Vertex AI can serve a model. `kind` is llama.cpp's name in small letters, empty when not told;
+    `memory` 0 and `tokens_per_second` None until known."""
+
+    kind: str
+    size: int
+    memory: int = 0
+    tokens_per_second: float | None = None
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
 class CatalogueModel:
     """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here.
 
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
+    `precisions`: of the model itself ("base") and of what a full tuning makes of it ("full").
     """
 
     name: str
@@ -46,6 +68,7 @@ class CatalogueModel:
     documents: Mapping[str, str] = field(default_factory=dict)
     paces: Mapping[str, "Pace"] = field(default_factory=dict)
     weight_bytes: int = 0
+    precisions: Mapping[str, tuple[Precision, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from jobs.services.catalogue import facts, policies
 from jobs.services.catalogue.purposes import Purpose, find_purpose
 from jobs.services.costs import machine_prices
 
-from . import context_windows, family_words, machines as on_machines
+from . import context_windows, family_words, machines as on_machines, precisions
 from .own_words import translated
 
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
@@ -130,6 +130,10 @@ class Variant:
     @cached_property
     def machine_options(self) -> list[on_machines.MachineOption]:
         return on_machines.machine_options(self.machine_specs)
+
+    @cached_property
+    def precision_options(self) -> list[precisions.PrecisionOption]:
+        return precisions.list_precisions(self.model)
 
     @property
     def price_region(self) -> str:

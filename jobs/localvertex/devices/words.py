@@ -1,6 +1,15 @@
 """What would be used of a machine, in lines for whoever looks after it."""
 
-from jobs.localvertex.devices.choice import FLASH, GIGABYTE, Serving, Training
+from typing import Any
+
+from jobs.localvertex.devices.choice import (
+    FLASH,
+    GIGABYTE,
+    Serving,
+    Training,
+    choose_for_serving,
+    choose_for_training,
+)
 from jobs.localvertex.devices.machine import CPU, Card, Machine
 
 NAMES = {CPU: "the CPU", "cuda": "a GPU of NVIDIA's", "mps": "Apple's GPU", "metal": "Apple's GPU"}
@@ -17,6 +26,16 @@ def describe(machine: Machine, training: Training, serving: Serving) -> list[str
         f"    {serving.reason}",
         f"QLoRA (a base model in 4 or 8 bits): {_qlora(machine)}",
     ]
+
+
+def list_devices(machine: Machine) -> dict[str, Any]:
+    """As GET /healthz tells them. Of a small model: where it is trained and served, and why."""
+    training, serving = choose_for_training(machine), choose_for_serving(machine)
+    return {
+        "gpus": [{"name": card.name, "total_bytes": card.total, "free_bytes": card.free} for card in machine.cards],
+        "training": {"device": training.device, "reason": training.reason},
+        "serving": {"device": serving.device, "reason": serving.reason},
+    }
 
 
 def describe_card(card: Card) -> str:

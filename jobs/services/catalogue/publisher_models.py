@@ -78,6 +78,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
             "weight_bytes": model.weight_bytes,
+            "precisions": {name: [asdict(one) for one in several] for name, several in model.precisions.items()},
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}
                 if model.paces

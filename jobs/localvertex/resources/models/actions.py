@@ -81,6 +81,14 @@ def _with_facts(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAct
     return actions
 
 
+def _quantizations(parts: Parts, weights: Weights) -> str:
+    if parts.instant:
+        return ""
+    found = parts.deployments.quantizations
+    lists = {"base": found.list_offers(weights), "full": found.list_of_whole(weights)}
+    return json.dumps({name: [offer.as_json() for offer in offers] for name, offers in lists.items()})
+
+
 def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
     return Action.Deploy(
         deploy_task_name=f"llama.cpp on {machine.machine_type}",
@@ -109,6 +117,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Licence URL": model.licence.url,
         "Licence acceptance": "required" if model.licence.acceptance else "",
         "Runs here": "yes" if weights else "no",
+        "Quantizations": _quantizations(parts, weights) if weights else "",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
     }
     if model.tuning is not None:

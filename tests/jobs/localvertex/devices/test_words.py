@@ -1,7 +1,7 @@
 from jobs.localvertex.devices.choice import choose_for_serving, choose_for_training
 from jobs.localvertex.devices.machine import CUDA, Machine
-from jobs.localvertex.devices.words import describe
-from tests.jobs.localvertex.devices.test_choice import APPLE, BIG, CPU_BUILDS, NOTHING
+from jobs.localvertex.devices.words import describe, list_devices
+from tests.jobs.localvertex.devices.test_choice import APPLE, BIG, CPU_BUILDS, NOTHING, UNEQUAL
 
 
 def describe_machine(machine: Machine) -> list[str]:
@@ -33,3 +33,11 @@ def test_apples_gpu_and_one_that_is_left_alone() -> None:
         "Training: on Apple's GPU, bfloat16, PyTorch's own attention",
     ]
     assert describe_machine(CPU_BUILDS)[1] == "Training: on the CPU"
+
+
+def test_every_card_is_listed_with_its_memory() -> None:
+    found = list_devices(UNEQUAL)
+    assert [(one["name"], one["total_bytes"], one["free_bytes"]) for one in found["gpus"]] == [
+        ("NVIDIA GeForce RTX 3070", 8 * 10**9, 7 * 10**9), ("NVIDIA GeForce RTX 4090", 25 * 10**9, 24 * 10**9),
+    ]  # fmt: skip
+    assert (found["training"]["device"], found["serving"]["device"]) == (CUDA, CUDA)
