@@ -22,7 +22,7 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
-from jobs.localvertex.devices.choice import memory_for_serving
+from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
 from jobs.localvertex.devices.look import look
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
@@ -114,7 +114,8 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine: list[str] = options.engine_command
     store = open_store(data_dir / "vertex.sqlite3")
-    budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(look())
+    machine = look()
+    budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
     weights = _weights(data_dir, options, engine, budget)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     speeds = Speeds(data_dir / "speeds.json")
@@ -159,6 +160,7 @@ def build(options: argparse.Namespace) -> Parts:
         instant=options.instant,
         as_google=options.as_google,
         project=options.project,
+        serves_on=choose_for_serving(machine).device,
     )
 
 

@@ -492,3 +492,9 @@ def test_where_there_is_one_precision_it_is_named_and_not_asked_for(signed_in, i
 
 def test_google_is_asked_for_no_precision(signed_in, on_google):
     assert 'name="precision"' not in signed_in.get(f"{URL}?action=deploy").content.decode()
+
+
+def test_a_computer_that_serves_on_its_gpu_says_so(signed_in, in_several):
+    in_several.data["machine_specs"][0]["title"] = "8K context, GPU"
+    in_several.save()
+    assert "This computer (GPU)" in signed_in.get(f"{URL}?action=deploy").content.decode()
