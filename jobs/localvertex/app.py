@@ -20,6 +20,8 @@ from jobs.localvertex.api.faults import FAIL, Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
+from jobs.localvertex.devices.look import look
+from jobs.localvertex.devices.words import list_devices
 from jobs.localvertex.inference import Inference
 from jobs.localvertex.project import services
 from jobs.localvertex.project.situation import Situation
@@ -223,6 +225,7 @@ class Application:
             "base_models": base_models,
             "running": self._parts.runner.running,
             "serving": serving,
+            "devices": list_devices(look()),
         }
 
 

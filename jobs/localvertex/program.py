@@ -22,6 +22,8 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
+from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
+from jobs.localvertex.devices.look import look
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
 from jobs.localvertex.models import catalogue
@@ -35,8 +37,10 @@ from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
-from jobs.localvertex.serving.memory import MEGABYTE
+from jobs.localvertex.serving.memory import MEGABYTE, half_of_this_machine
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.quantizations import Quantizations
+from jobs.localvertex.serving.speeds import Speeds
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
@@ -110,14 +114,18 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine: list[str] = options.engine_command
     store = open_store(data_dir / "vertex.sqlite3")
-    weights = _weights(data_dir, options, engine)
+    machine = look()
+    budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
+    weights = _weights(data_dir, options, engine, budget)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
+    speeds = Speeds(data_dir / "speeds.json")
     serving = Serving(
         data_dir / "endpoints",
         options.serving_command,
         idle_seconds=options.idle_unload,
-        budget=options.serving_memory_mb * MEGABYTE,
+        budget=budget,
         hang_seconds=options.hang_seconds,
+        speeds=speeds,
     )
     runner = Runner(
         store,
@@ -131,7 +139,8 @@ def build(options: argparse.Namespace) -> Parts:
     )
     known = _catalogue(weights, options)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
-    deployments = Deployments(store, weights, buckets, serving, Converter(engine))
+    quantizations = Quantizations(data_dir / "quantized", Converter(engine), buckets, speeds, budget)
+    deployments = Deployments(store, weights, buckets, serving, quantizations)
     folder = data_dir / "batch-prediction-jobs"
     return Parts(
         store=store,
@@ -151,6 +160,7 @@ def build(options: argparse.Namespace) -> Parts:
         instant=options.instant,
         as_google=options.as_google,
         project=options.project,
+        serves_on=choose_for_serving(machine).device,
     )
 
 
@@ -210,10 +220,10 @@ class LocalServer(uvicorn.Server):
             end()
 
 
-def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str]) -> BaseModels:
+def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str], budget: int) -> BaseModels:
     own = (_random_models(data_dir, options) if options.instant else {}) | _own_models() | dict(options.base_model)
     try:
-        return BaseModels(data_dir, options.models_dir, own, engine)
+        return BaseModels(data_dir, options.models_dir, own, engine, budget)
     except ValueError as error:
         sys.exit(f"--base-model: {error}")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 PREFIX = "local-tuning-"
+QUANTIZATION = "local-serving-quantization"  # of a deployed model, as a system label
 
 
 def as_labels(values: Mapping[str, object]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from jobs.vertex.values import (
     CustomJobSpec,
     DeploySpec,
     DeployToExistingSpec,
+    Gpu,
     Listing,
     LogLine,
     Pace,
@@ -41,6 +42,9 @@ class Connection(Protocol):
 
     def look(self) -> datetime | None:
         """Lists one tuning job, the cheapest call that needs a role. The server's clock, to the second, if it told."""
+
+    def list_gpus(self) -> list[Gpu]:
+        """Of the local Vertex AI's machine; none elsewhere, and where it does not tell."""
 
 
 class Project(Protocol):

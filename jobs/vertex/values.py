@@ -16,11 +16,32 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """In bytes."""
+
+    name: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     machine_type: str
     accelerator_type: str = ""
     accelerator_count: int = 0
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """In which the local Vertex AI can serve a model. `kind` is llama.cpp's name in small letters, empty when not told;
+    `memory` 0 and `tokens_per_second` None until known."""
+
+    kind: str
+    size: int
+    memory: int = 0
+    tokens_per_second: float | None = None
+    is_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,7 @@ class CatalogueModel:
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
     `sampling`: what its endpoints take for temperature, top_p and top_k where a request does not say.
+    `precisions`: of the model itself ("base") and of what a full tuning makes of it ("full").
     """
 
     name: str
@@ -48,6 +70,7 @@ class CatalogueModel:
     paces: Mapping[str, "Pace"] = field(default_factory=dict)
     weight_bytes: int = 0
     sampling: Mapping[str, float] = field(default_factory=dict)
+    precisions: Mapping[str, tuple[Precision, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

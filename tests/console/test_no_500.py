@@ -62,6 +62,7 @@ FIELDS = [
     "similarity", "keep-0", "latest", "json", "base", "seen", "as",
     "idle_minutes", "autoscaling_gpu", "autoscaling_cpu", "autoscaling_requests", "autoscaling_kv_cache",
     "autoscaling_waiting", "reservation", "reservations", "flex_start_hours", "service_account", "endpoint_labels",
+    "precision",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',

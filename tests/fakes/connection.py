@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobs.vertex.values import Credentials
+from jobs.vertex.values import Credentials, Gpu
 from tests.fakes.base import Part, remote
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ class FakeConnection(Part):
     def __init__(self, world: "FakeGateway") -> None:
         super().__init__(world)
         self.server_time: datetime | None = None
+        self.gpus: list[Gpu] = []
 
     @remote
     def credentials(self) -> Credentials:
@@ -24,3 +25,7 @@ class FakeConnection(Part):
     @remote
     def look(self) -> datetime | None:
         return self.server_time
+
+    @remote
+    def list_gpus(self) -> list[Gpu]:
+        return self.gpus

@@ -127,7 +127,8 @@ class DeployForm(PlacementForm):
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:
-        return [*(self[name] for name in (*SCALING, "shared_address") if name in self.fields), *self.option_fields]
+        others = [self[name] for name in (*SCALING, "shared_address") if name in self.fields]
+        return [*others, *(field for field in self.option_fields if field.name != "precision")]
 
 
 class WeightsForm(PlacementForm):

@@ -1,6 +1,6 @@
 """Fields for what a deployment is asked for beside machine and replicas. The domain says which are offered."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -88,6 +88,16 @@ class ServingOptionsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, **LINES}),
     )
 
+    precision = forms.ChoiceField(
+        label=_("Precision"),
+        required=False,
+        choices=[("", _("The most exact that fits")), *reversed(spec.PRECISIONS.items())],
+        error_messages={"invalid_choice": _("Choose one of the precisions in the list.")},
+        help_text=_(
+            "Fewer bits take less memory and answer faster. Q8_0 is as good as F16 for most uses. Q4_K_M is less exact."
+        ),
+    )
+
     def clean_endpoint_labels(self) -> dict[str, str]:
         try:
             return parse_labels(self.cleaned_data["endpoint_labels"])
@@ -96,6 +106,13 @@ class ServingOptionsForm(forms.Form):
 
     def clean_reservations(self) -> list[str]:
         return [line.strip() for line in self.cleaned_data["reservations"].splitlines() if line.strip()]
+
+    def choose_precision(self, choices: Sequence[tuple[str, str]], default: str) -> None:
+        """Of one model, with what each takes."""
+        field = self.fields.get("precision")
+        if field is not None and choices:
+            assert isinstance(field, forms.ChoiceField)
+            field.choices, field.initial = list(choices), default
 
     def keep_offered(self, offered: Collection[str]) -> None:
         for name in OPTION_FIELDS:
@@ -113,7 +130,7 @@ class ServingOptionsForm(forms.Form):
     @property
     def opens_options(self) -> bool:
         """Something there is wrong, or was filled in."""
-        return any(field.errors or field.value() for field in self.option_fields)
+        return any(field.errors or str(field.value() or "") != str(field.initial or "") for field in self.option_fields)
 
     @property
     def options(self) -> ServingOptions:
@@ -146,6 +163,7 @@ def raw_options(kept: Mapping[str, Any]) -> dict[str, str]:
         "flex_start_hours": _text(options.flex_start_hours),
         "service_account": options.service_account,
         "endpoint_labels": as_text(options.endpoint_labels),
+        "precision": options.precision,
     }
 
 

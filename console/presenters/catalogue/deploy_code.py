@@ -3,6 +3,7 @@
 from typing import Any
 
 from jobs.models import DeployedModel, Endpoint
+from jobs.services.endpoints import creations
 from jobs.services.endpoints.serving import spec
 from jobs.services.endpoints.serving.spec import ServingOptions
 
@@ -26,8 +27,8 @@ def body(model: str, row: DeployedModel | None, *, accepts_licence: bool) -> dic
         found["endpointConfig"] = {"dedicatedEndpointDisabled": True}
     options = ServingOptions.from_json(row.serving_options)
     config: dict[str, Any] = {"dedicatedResources": _resources(row, options)}
-    if options.endpoint_labels:
-        config["systemLabels"] = dict(options.endpoint_labels)
+    if labels := creations.system_labels(options):
+        config["systemLabels"] = labels
     return found | {"deployConfig": config}
 
 
@@ -71,6 +72,6 @@ def sdk_arguments(row: DeployedModel, *, accepts_licence: bool) -> dict[str, Any
         "reservation_affinity_key": BY_NAME if options.reservations else "",
         "reservation_affinity_values": list(options.reservations),
         "dedicated_endpoint_disabled": row.endpoint.shared_address,
-        "system_labels": dict(options.endpoint_labels),
+        "system_labels": creations.system_labels(options),
     }
     return {name: value for name, value in found.items() if value}

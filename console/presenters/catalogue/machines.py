@@ -12,6 +12,8 @@ from jobs.services.costs import machine_prices
 from jobs.services.costs.machine_prices import Machine, Price
 from jobs.services.endpoints.serving import spec
 
+ON_GPU = ", GPU"  # ends the title that the local Vertex AI gives to its own machine
+
 
 @dataclass(frozen=True)
 class MachineOption:
@@ -77,7 +79,8 @@ def machine_key(spec: Mapping[str, Any]) -> str:
 
 def machine_label(spec: Mapping[str, Any]) -> str:
     """By type and accelerators: the titles of the deploy options are often all the same."""
-    machine = _("This computer (CPU only)") if spec["machine_type"] == machine_prices.LOCAL else spec["machine_type"]
+    here = _("This computer (GPU)") if spec.get("title", "").endswith(ON_GPU) else _("This computer (CPU only)")
+    machine = here if spec["machine_type"] == machine_prices.LOCAL else spec["machine_type"]
     if not spec.get("accelerator_type"):
         return str(machine)
     accelerator = str(spec["accelerator_type"]).replace("_", " ")

@@ -19,7 +19,7 @@ from jobs.services.catalogue import facts, policies
 from jobs.services.catalogue.purposes import Purpose, find_purpose
 from jobs.services.costs import machine_prices
 
-from . import context_windows, family_words, machines as on_machines
+from . import context_windows, family_words, machines as on_machines, precisions
 from .own_words import translated
 
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
@@ -134,6 +134,10 @@ class Variant:
     def machine_options_in(self, region: str) -> list[on_machines.MachineOption]:
         """With the prices there; empty: in the configured region."""
         return on_machines.machine_options(self.machine_specs, region)
+
+    @cached_property
+    def precision_options(self) -> list[precisions.PrecisionOption]:
+        return precisions.list_precisions(self.model)
 
     @property
     def price_region(self) -> str:

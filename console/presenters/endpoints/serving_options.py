@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from console.forms.endpoints.serving_options import ServingOptionsForm, raw_options
 from jobs.models import DeployedModel
 from jobs.models.endpoint import Reservation
+from jobs.services.endpoints.serving.spec import PRECISIONS
 
 
 def list_options(row: DeployedModel) -> list[tuple[str | Promise, str | Promise]]:
@@ -16,5 +17,5 @@ def list_options(row: DeployedModel) -> list[tuple[str | Promise, str | Promise]
 
 
 def _format(value: str) -> Any:
-    named = Reservation(value).label if value in Reservation.values else value
+    named = Reservation(value).label if value in Reservation.values else PRECISIONS.get(value, value)
     return named.replace("\n", ", ") if named is value else named

@@ -244,7 +244,13 @@ def _vertex_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
         (_("Credentials"), CREDENTIALS.get(kind, kind)),
         (_("Account"), facts.get("principal", "")),
         (_("Roles"), "" if settings.VERTEX_API_ENDPOINT else _("Unknown: Vertex AI doesn't report them")),
+        *((_("GPU"), _gpu_words(one)) for one in facts.get("gpus", [])),
     ]
+
+
+def _gpu_words(gpu: Mapping[str, Any]) -> str:
+    sizes = {"free": filesizeformat(gpu["free"]), "total": filesizeformat(gpu["total"])}
+    return f"{gpu['name']} · " + gettext("%(free)s of %(total)s free") % sizes
 
 
 def _clock_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console.forms.chat.chat import TryForm
 from console.forms.endpoints.deploy import DeployForm
-from console.presenters.catalogue import model_families as catalogue, model_words
+from console.presenters.catalogue import model_families as catalogue, model_words, precisions
 from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
@@ -103,7 +103,7 @@ def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = M
         "machine": next(iter(variant.machines), ""),
         "location": regions.default_serving_region(),
     } | {name: asked[name] for name in ("location", "machine") if name in asked}
-    return DeployForm(
+    form = DeployForm(
         data,
         initial=initial,
         machines=variant.machines,
@@ -112,6 +112,9 @@ def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = M
         regions=regions.list_serving_regions() if regions.has_choice() else (),
         offered=list_offered_options(variant.machine_options),
     )
+    options = variant.precision_options
+    form.choose_precision(precisions.choices_of(options), precisions.default_of(options))
+    return form
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,5 +1,6 @@
 """`train`, `prepare` (GGUF to Hugging Face), `convert` (back), `merge` (an adapter with its base model), `count` (the
-tokens of rows) and `pace` (of a training): child processes of the local Vertex AI.
+tokens of rows), `pace` (of a training) and `devices` (what this machine computes with): child processes of the local
+Vertex AI.
 
 Exit codes: 0 done, 1 failed, 3 cancelled, 5 the disk took no more: go on from the last checkpoint when it does."""
 
@@ -18,7 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from jobs.localvertex.devices.choice import choose_for_serving, choose_for_training
+from jobs.localvertex.devices.look import look
+from jobs.localvertex.devices.words import describe
 from jobs.localvertex.engine.checkpoints import remove_halves
+from jobs.localvertex.engine.device import choose_by_mode, show_only, verify
 from jobs.localvertex.engine.job import EVENTS, FINAL, Cancelled, EventLog, Job, JobError, is_short_of_disk, say
 
 DONE, FAILED, CANCELLED, SHORT = 0, 1, 3, 5
@@ -85,10 +90,14 @@ def run_training(workdir: Path, parent: int) -> int:
         job = Job.read(workdir / "job.json")
         events.write("loading")
         say(f"Loading {job.base_model} and the data")
+        chosen = choose_by_mode(job.base_model_dir, job.tuning_mode, job.quantization, look())
+        show_only(chosen, os.environ)
         settle_bitsandbytes(used=job.quantization is not None)
         from jobs.localvertex.engine.training import train  # noqa: PLC0415 - torch reads the environment on import
 
-        train(job, workdir, events, stop_if_asked)
+        chosen = verify(chosen)
+        say(chosen.reason)
+        train(job, workdir, events, stop_if_asked, chosen)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to cancel
         events.write("done")
         events.flush()
@@ -191,16 +200,29 @@ def run_count(folder: Path, rows: Path, max_length: int) -> int:
 def run_pace(folder: Path, mode: str, rank: int, threads: int) -> int:
     """Prints one JSON line."""
     settle_bitsandbytes(used=False)
+    chosen = choose_by_mode(folder, mode, None, look())
+    show_only(chosen, os.environ)
     started = time.monotonic()
     from jobs.localvertex.engine.trial.pace import measure_pace  # noqa: PLC0415 - torch reads the environment on import
 
     try:
-        found = measure_pace(folder, mode, rank, threads)
+        found = measure_pace(folder, mode, rank, threads, verify(chosen))
     except JobError as error:
         print(error, file=sys.stderr)
         return FAILED
     found["load"] = time.monotonic() - started
     print(json.dumps({"event": "measured", **found}))
+    return DONE
+
+
+def run_devices() -> int:
+    """Of a LoRA tuning of a small model. Tries what it says."""
+    machine = look()
+    training = choose_for_training(machine)
+    show_only(training, os.environ)
+    if machine.torch:
+        training = verify(training)
+    print("\n".join(describe(machine, training, choose_for_serving(machine))))
     return DONE
 
 
@@ -234,8 +256,11 @@ def main() -> int:
     pace.add_argument("mode", choices=("PEFT_ADAPTER", "FULL"))
     pace.add_argument("--rank", type=int, default=8)
     pace.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    commands.add_parser("devices")
     options = parser.parse_args()
     prepare_environment()
+    if options.command == "devices":
+        return run_devices()
     if options.command == "count":
         return run_count(options.folder, options.rows, options.max_length)
     if options.command == "pace":

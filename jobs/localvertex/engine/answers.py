@@ -34,6 +34,7 @@ def measure_padded(model: Any, batch: dict[str, Tensor]) -> Answers:
     wanted = labels != IGNORED
     targets = labels[wanted]
     rest = {name: value for name, value in batch.items() if name != "labels"}
+    tokens = int(batch["attention_mask"].sum()) if "attention_mask" in batch else batch["input_ids"].numel()
     logits = model(**rest, logits_to_keep=functional.pad(wanted, (0, 1)), use_cache=False).logits.float()
     loss = functional.cross_entropy(logits, targets, reduction="sum")
-    return Answers(loss, (logits.argmax(-1) == targets).sum(), len(targets), int(batch["attention_mask"].sum()))
+    return Answers(loss, (logits.argmax(-1) == targets).sum(), len(targets), tokens)

@@ -1,6 +1,5 @@
 """The base model with what is trained on it."""
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,24 +7,29 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils.quantization_config import Mxfp4Config
 
+from jobs.localvertex.devices.choice import BFLOAT16, Training
+from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.engine.device import BYTES_OF_FULL, parameters_in
 from jobs.localvertex.engine.job import Job, JobError
 
 PROJECTIONS = r"\.(q|k|v|qkv|o|gate|up|gate_up|down)_proj"
-BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
 BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
 SENSES = ("vision_tower", "multi_modal_projector", "audio_tower", "embed_vision", "embed_audio")  # not tuned
 NEVER_QUANTIZED = ["lm_head", *(rf".*\.{part}" for part in ("router", *SENSES))]  # patterns of whole names
+ON_CPU = Training(CPU, "")
 
 
-def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
+def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None, on: Training = ON_CPU) -> Any:
+    """Onto a GPU at once: what is quantised cannot be moved later, and the rest would need the memory twice."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    options = {"quantization_config": quantization_config(quantization)} if quantization else {}
+    options: dict[str, Any] = {"quantization_config": quantization_config(quantization, on)} if quantization else {}
     if stored := getattr(config, "quantization_config", None):
         options = {"quantization_config": unpacked(stored, quantization)}
+    if on.device != CPU:
+        options |= {"device_map": {"": on.device}, "attn_implementation": on.attention}
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
@@ -44,17 +48,6 @@ def unpacked(stored: dict[str, Any], quantization: str | None) -> Any:
     return Mxfp4Config(dequantize=True)
 
 
-def parameters_in(folder: Path) -> int:
-    """By the headers of the files, which are read in no time."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118
-                in_one = {"_blocks": 2, "_scales": 0}.get(name[-7:], 1)  # two numbers of four bits are in a byte
-                count += in_one * math.prod(tensors.get_slice(name).get_shape())
-    return count
-
-
 def free_memory() -> int | None:
     """In bytes; None where the system does not tell."""
     try:
@@ -66,7 +59,7 @@ def free_memory() -> int | None:
 
 def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None:
     """A training that is killed for its memory looks like one that crashed, and would be tried again."""
-    needed, available = parameters_in(job.base_model_dir) * BYTES_A_PARAMETER, free()
+    needed, available = parameters_in(job.base_model_dir) * BYTES_OF_FULL, free()
     if available is not None and needed > available:
         raise JobError(
             f"Full tuning of {job.base_model} needs at least {needed / 1e9:.1f} GB of memory;"
@@ -77,28 +70,33 @@ def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None
 def multiplies_bf16() -> bool:
     """In hardware, as processors with AVX-512 do, or with what comes near to it. A processor of most laptops does not:
     what PyTorch does there instead takes ten to thirty times as long as f32."""
-    if torch.cuda.is_available():
-        return True
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def dtype_on(chosen: Training, folder: Path) -> torch.dtype:
+    if chosen.device == CPU:
+        return dtype_of_base(folder)
+    return torch.bfloat16 if chosen.dtype == BFLOAT16 else torch.float32
+
+
 def dtype_of_base(folder: Path, free: Callable[[], int | None] = free_memory) -> torch.dtype:
-    """bf16, or f32 where that is quicker and there is room for twice as much."""
+    """On the CPU: bf16, or f32 where that is quicker and there is room for twice as much."""
     if multiplies_bf16():
         return torch.bfloat16
     needed, available = parameters_in(folder) * BYTES_OF_F32 + ROOM_BESIDE, free()
     return torch.float32 if available is None or needed < available else torch.bfloat16
 
 
-def quantization_config(kind: str) -> Any:
+def quantization_config(kind: str, on: Training = ON_CPU) -> Any:
     """Four bits as in the QLoRA paper: NF4, and the scales of its blocks quantised as well."""
     if kind == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NEVER_QUANTIZED)
+    is_bf16 = multiplies_bf16() if on.device == CPU else on.dtype == BFLOAT16
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if multiplies_bf16() else torch.float32,
+        bnb_4bit_compute_dtype=torch.bfloat16 if is_bf16 else torch.float32,
         llm_int8_skip_modules=NEVER_QUANTIZED,
     )
 
@@ -112,16 +110,17 @@ def lora_targets(model: Any) -> str:
     return (".*language_model.*" if is_multimodal(model) else ".*") + PROJECTIONS
 
 
-def trainable(job: Job) -> Any:
+def trainable(job: Job, on: Training = ON_CPU) -> Any:
     """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, or an f32 one, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
-        check_memory(job)
-        model = load_base(job.base_model_dir, torch.float32)
+        if on.device == CPU:
+            check_memory(job)
+        model = load_base(job.base_model_dir, torch.float32, on=on)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not any(part in name for part in SENSES))
         return model
-    base = load_base(job.base_model_dir, dtype_of_base(job.base_model_dir), job.quantization)
+    base = load_base(job.base_model_dir, dtype_on(on, job.base_model_dir), job.quantization, on)
     if job.adapter_dir:
         return load_adapter(base, job.adapter_dir, job.base_model)
     config = LoraConfig(

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from jobs.localvertex.devices.choice import BFLOAT16, Training
+from jobs.localvertex.devices.machine import CPU, CUDA
 from jobs.localvertex.engine.answers import Answers, measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.dataset import Examples
@@ -81,7 +83,18 @@ def schedule(job: Job, warmup_steps: int) -> str:
     return "constant_with_warmup" if job.lr_scheduler_type == "constant" and warmup_steps else job.lr_scheduler_type
 
 
-def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingArguments:
+def device_settings(on: Training) -> dict[str, Any]:
+    """On a card, the products of f32 adapters are in bf16, too."""
+    return {
+        "use_cpu": on.device == CPU,
+        "bf16": on.device == CUDA and on.dtype == BFLOAT16,
+        "activation_checkpointing": on.checkpoints,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if on.checkpoints else None,
+        "dataloader_pin_memory": on.device == CUDA,
+    }
+
+
+def arguments(job: Job, workdir: Path, steps: int, evaluates: bool, on: Training) -> TrainingArguments:
     warmup_steps = round(steps * job.warmup_ratio) if job.warmup_steps is None else min(job.warmup_steps, steps)
     return TrainingArguments(
         output_dir=str(workdir / CHECKPOINTS),
@@ -101,8 +114,7 @@ def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingA
         logging_nan_inf_filter=False,
         average_tokens_across_devices=False,
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        use_cpu=not torch.cuda.is_available(),
+        **device_settings(on),
         disable_tqdm=True,
         report_to=[],
     )
@@ -115,6 +127,8 @@ def build_trainer(
     validation: Examples | None,
     callbacks: list[Any],
     vision: Vision | None,
+    *,
+    packed: bool = False,
 ) -> AnswerTrainer:
     fast = fast_gemma(model)
     trainer = AnswerTrainer(
@@ -123,7 +137,9 @@ def build_trainer(
         args=args,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=Collator(model.config.get_text_config().pad_token_id or 0, vision, flat=fast is not None),
+        data_collator=Collator(
+            model.config.get_text_config().pad_token_id or 0, vision, flat=fast is not None, packed=packed
+        ),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)

@@ -11,6 +11,7 @@ import torch
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
+from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.engine.checkpoints import last_resumable, remove_halves
 from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
 from jobs.localvertex.engine.export.adapter import write_final
@@ -47,7 +48,7 @@ def last_logged(trainer: AnswerTrainer, key: str, prefix: str) -> dict[str, Any]
     return None
 
 
-def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[], None]) -> None:
+def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[], None], on: Training) -> None:
     torch.set_num_threads(job.threads or os.cpu_count() or 1)
     quiet_libraries()
     set_seed(job.seed)
@@ -61,11 +62,12 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     steps = job.max_steps or per_epoch * job.epochs
     events.write("data_stats", **stats, steps=steps, steps_per_epoch=per_epoch)
     say(f"{len(train_rows)} rows, {stats['tokens']} tokens, {len(stats['truncated'])} cut, {stats['dropped']} left out")
-    model = trainable(job)
+    model = trainable(job, on)
     stop_if_asked()
-    args = arguments(job, workdir, steps, validation_rows is not None)
+    args = arguments(job, workdir, steps, validation_rows is not None, on)
     progress = Progress(workdir, job.base_model_dir, events, math.ceil(steps / per_epoch), stop_if_asked)
-    trainer = build_trainer(model, args, train_rows, validation_rows, [progress], Vision.read(job.base_model_dir))
+    vision = Vision.read(job.base_model_dir)
+    trainer = build_trainer(model, args, train_rows, validation_rows, [progress], vision, packed=on.is_packed)
     start = last_resumable(workdir)
     say(f"Resuming from {start.name}" if start else "Training starts")
     trainer.train(resume_from_checkpoint=str(start) if start else None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jobs.localvertex.api.errors import precondition, unavailable
 from jobs.localvertex.models.packaged import find_packaged
+from jobs.localvertex.models.precision import choose_kind, estimate_sizes
 from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.shortages import shortage_in_output, shortage_of
 
@@ -24,7 +25,11 @@ PAUSE_SECONDS = 5.0
 
 
 class BaseModels:
-    def __init__(self, data_dir: Path, shared: Sequence[Path], own: dict[str, Path], engine: Sequence[str]) -> None:
+    def __init__(
+        self, data_dir: Path, shared: Sequence[Path], own: dict[str, Path], engine: Sequence[str], memory: int
+    ) -> None:
+        """`memory`: bytes that all models that are served may take."""
+        self._memory = memory
         self._engine = list(engine)
         self._changed = threading.Condition()
         self._stopping = False
@@ -150,7 +155,8 @@ class BaseModels:
             weights.assemble(weights.gguf)
             return
         partial = weights.gguf.with_name("partial.gguf")
-        self._run_engine(weights, "convert", weights.hf, partial)
+        kind = choose_kind(estimate_sizes(weights.hf).get("f16", 0), self._memory)
+        self._run_engine(weights, "convert", weights.hf, partial, "--type", kind)
         if not self._stopping:
             partial.replace(weights.gguf)
             weights.look_for_mmproj()
@@ -163,10 +169,10 @@ class BaseModels:
         if not self._stopping:
             partial.replace(weights.hf)
 
-    def _run_engine(self, weights: Weights, command: str, source: Path, target: Path) -> None:
+    def _run_engine(self, weights: Weights, command: str, source: Path, target: Path, *options: str) -> None:
         log_path = target.with_name(f"{command}.log")
         with log_path.open("wb") as output:
-            line = [*self._engine, command, str(source), str(target)]
+            line = [*self._engine, command, str(source), str(target), *options]
             self._child = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
         lower_priority(self._child)
         code = self._follow(weights, log_path)

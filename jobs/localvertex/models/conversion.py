@@ -43,11 +43,11 @@ class Converter:
                 " model's GGUF file in LOCALVERTEX_MODELS."
             )
 
-    def run(self, folder: Path, target: Path, stopped: Callable[[], bool]) -> None:
+    def run(self, folder: Path, target: Path, stopped: Callable[[], bool], kind: str) -> None:
         log_path = target.with_name("convert.log")
         partial = target.with_name(f"{target.stem}.partial.gguf")
         with log_path.open("wb") as output:
-            command = [*self._engine, "convert", str(folder), str(partial)]
+            command = [*self._engine, "convert", str(folder), str(partial), "--type", kind]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
         lower_priority(child)
         while child.poll() is None:

@@ -14,7 +14,8 @@ from jobs.localvertex.models.sampling import Sampling, read_sampling
 @dataclass
 class Weights:
     """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed. `assemble` makes
-    the GGUF file where it comes in parts. `sampled`: as its makers recommend, where no file of it says so."""
+    the GGUF file where it comes in parts. `sampled`: as its makers recommend, where no file of it says so.
+    `is_original`: `hf` is what the model was published as, and not made from `gguf`."""
 
     id: str
     hf: Path
@@ -25,6 +26,7 @@ class Weights:
     card: dict[str, Any] = field(default_factory=dict)
     assemble: Callable[[Path], None] | None = None
     sampled: dict[str, float] = field(default_factory=dict)
+    is_original: bool = False
 
     @property
     def servable(self) -> bool:
@@ -121,7 +123,9 @@ def from_folder(model_id: str, place: Path, made: Path) -> Weights:
     folder = place.parent if place.is_file() else place
     card_path = folder / "model-card.json"
     card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() and place.is_dir() else {}
-    weights = Weights(model_id, place / "none" if place.is_file() else folder, _gguf_of(place, made), card=card)
+    is_original = place.is_dir() and (place / "config.json").is_file()
+    hf = place / "none" if place.is_file() else folder
+    weights = Weights(model_id, hf, _gguf_of(place, made), card=card, is_original=is_original)
     weights.look_for_mmproj()
     foreign = not weights.is_known
     if not weights.servable and foreign:

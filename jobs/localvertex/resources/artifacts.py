@@ -1,7 +1,7 @@
 """What is to be served: a base model's own weights, the folder of a tuning, or a whole model in Hugging Face form."""
 
 import json
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from google.cloud.aiplatform_v1beta1.types import DeployRequest, Model
@@ -9,6 +9,7 @@ from google.cloud.aiplatform_v1beta1.types import DeployRequest, Model
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.models import containers, licences
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
+from jobs.localvertex.resources import serving_labels
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
@@ -143,11 +144,25 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     if artifact.form == BASE and artifact.base is not None:
         licences.require(parts.store, project, artifact.base, as_google=parts.as_google)
     if artifact.base is None or artifact.form == MERGED:
-        parts.deployments.converter.require(artifact.source)
+        parts.deployments.quantizations.converter.require(artifact.source)
         return
     weights = parts.weights.get(artifact.base.id, artifact.base.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
+
+
+def choose_quantization(parts: Parts, artifact: Artifact, labels: Mapping[str, str], field: str) -> str:
+    """Empty: the file that the weights come with, or of a whole model what fits. Google keeps such a label and does
+    nothing with it."""
+    if parts.as_google:
+        return ""
+    asked = serving_labels.read_quantization(labels, field)
+    weights = parts.weights.find(artifact.base_id)
+    if parts.instant:
+        return ""
+    if artifact.form == MERGED or weights is None:
+        return asked
+    return parts.deployments.quantizations.choose(weights, asked)
 
 
 def _is_weights(name: str) -> bool:

@@ -159,7 +159,7 @@ def _model_plan(call: Call, name: str, parent: str) -> Json:
     model = registry.find(parts.store, name)
     artifact = artifacts.of_model(parts, model)
     artifacts.require(parts, artifact, parent.split("/")[1])
-    parts.deployments.require_room(artifact.base_id)
+    parts.deployments.require_room(artifact.base_id, "")
     return {
         "kind": "model",
         "served": f"{model.name.partition('@')[0]}@{model.version_id}",
@@ -179,7 +179,7 @@ def _publisher_plan(call: Call, name: str, parent: str) -> Json:
     weights = parts.weights.get(model.id, model.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{model.id} cannot be deployed: {weights.message}")
-    parts.deployments.require_room(model.id)
+    parts.deployments.require_room(model.id, "")
     publisher, _, short = model.id.partition("/")
     return {
         "kind": "publisher",

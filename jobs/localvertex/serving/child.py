@@ -16,17 +16,27 @@ from typing import Any, TextIO
 
 import xllamacpp
 
+from jobs.localvertex.devices.choice import NONE, Serving, choose_for_serving
+from jobs.localvertex.devices.look import name_backend
+from jobs.localvertex.devices.machine import Machine
+
 PARENT_CHECK_SECONDS = 0.5
 TEXT_BATCH, IMAGE_BATCH = 64, 256
 SAMPLING = {"temperature": "temp", "top_p": "top_p", "top_k": "top_k"}
 
 
-def parameters(config: dict[str, Any]) -> Any:
+def choose_device() -> Serving:
+    devices = [(device["name"], device["type"].name) for device in xllamacpp.get_device_info()]
+    return choose_for_serving(Machine(llama=name_backend(devices)))
+
+
+def parameters(config: dict[str, Any], gpu_layers: int) -> Any:
     p = xllamacpp.CommonParams()
     p.model.path = config["model"]
+    p.n_gpu_layers = gpu_layers
     if config.get("mmproj"):
         p.mmproj.path = config["mmproj"]
-        p.mmproj_use_gpu = False
+        p.mmproj_use_gpu = gpu_layers != NONE
     if config.get("adapter"):
         p.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(config["adapter"], 1.0)]
     p.chat_template = config["chat_template"]
@@ -64,7 +74,9 @@ def main() -> None:
     threading.Thread(target=_watch, args=(parent, leave, Path(config["socket"])), daemon=True).start()
     port_file = Path(config["port_file"])
     lock = _only_one(port_file.with_name("lock"))
-    server = xllamacpp.Server(parameters(config))
+    chosen = choose_device()
+    print(chosen.reason, flush=True)
+    server = xllamacpp.Server(parameters(config, chosen.gpu_layers))
     partial = port_file.with_suffix(".partial")
     partial.write_text(json.dumps({"socket": config["socket"], "pid": os.getpid()}))
     partial.replace(port_file)

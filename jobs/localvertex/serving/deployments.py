@@ -1,7 +1,6 @@
 """Deployments: the work behind the operations that `:deploy` and `:deployModel` answer with."""
 
 import logging
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -27,9 +26,9 @@ from jobs.localvertex.api.faults import wait_to_fail
 from jobs.localvertex.api.wire import Json, Operation, load, now, pack
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.base_models import BaseModels
-from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
+from jobs.localvertex.serving.quantizations import Quantizations, name_of_speed, own_kind
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.storage.buckets import Buckets, location
 from jobs.localvertex.store import Store
@@ -45,13 +44,13 @@ class Deployments:
     """A deployment that a restart cut off begins again: each step may be repeated."""
 
     def __init__(
-        self, store: Store, weights: BaseModels, buckets: Buckets, serving: Serving, converter: Converter
+        self, store: Store, weights: BaseModels, buckets: Buckets, serving: Serving, quantizations: Quantizations
     ) -> None:
         self._store = store
         self._weights = weights
         self._buckets = buckets
         self._serving = serving
-        self.converter = converter
+        self.quantizations = quantizations
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
         self._cancelled: set[str] = set()
         self._stopping = threading.Event()
@@ -68,7 +67,8 @@ class Deployments:
     def _serve_again(self, name: str) -> None:
         note = self._store.note(name)
         weights = self._weights.find(note.get("base", ""))
-        if note.get("form") != MERGED and (weights is None or not weights.servable):
+        kind = note.get("quantization") or ""
+        if note.get("form") != MERGED and (weights is None or not self.quantizations.find(weights, kind).is_file()):
             log.error("%s cannot be served: the weights of %s are not here any more", name, note.get("base"))
             return
         self._serving.adopt(self._plan(name, note))
@@ -79,13 +79,19 @@ class Deployments:
         idle = note.get("idle_seconds")
         base = self._weights.find(note.get("base", ""))
         plan = Plan(name, "", display_name=shown, idle_seconds=idle, sampling=base.sampling if base else {})
+        kind = note.get("quantization") or ""
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
-            return replace(plan, model=str(folder / "model.gguf"), mmproj=str(vision) if vision.is_file() else None)
+            mmproj = str(vision) if vision.is_file() else None
+            speed = name_of_speed(note["base"], kind) if note["base"] else ""
+            return replace(plan, model=str(folder / "model.gguf"), mmproj=mmproj, speed_name=speed)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
-        mmproj = str(weights.mmproj) if weights.mmproj else None
-        return replace(plan, model=str(weights.gguf), mmproj=mmproj, adapter=adapter, hf=str(weights.hf))
+        model = self.quantizations.find(weights, kind)
+        vision = weights.mmproj or model.with_name("mmproj.gguf")
+        mmproj = str(vision) if vision.is_file() and (weights.mmproj or kind) else None
+        speed = "" if adapter else name_of_speed(weights.id, kind or own_kind(weights) or "")
+        return replace(plan, model=str(model), mmproj=mmproj, adapter=adapter, hf=str(weights.hf), speed_name=speed)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -97,12 +103,11 @@ class Deployments:
     def cancel(self, operation: str) -> None:
         self._cancelled.add(operation)
 
-    def require_room(self, base: str) -> None:
+    def require_room(self, base: str, kind: str) -> None:
         """Refuses at once what can never be served here; weights that are still to be made are looked at then."""
         weights = self._weights.find(base)
         if weights is not None and weights.servable:
-            plan = Plan(base, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None)
-            self._serving.require_room(plan.need(), base)
+            self._serving.require_room(self.quantizations.find_need(weights, kind), base)
 
     def busy(self, endpoint: str) -> bool:
         return bool(self.pending(endpoint))
@@ -167,24 +172,20 @@ class Deployments:
     def prepare(self, name: str, note: Json, leaving: Callable[[], bool]) -> Plan:
         """Fetches and converts what is to be served as `name`. Raises CANCELLED when `leaving` says so first."""
         if note["form"] == MERGED:
-            self._convert(self._serving.folder(name), note["gcs_uri"], leaving)
+            source, folder = location(note["gcs_uri"], "custom_model.gcs_uri"), self._serving.folder(name)
+            kind = note.get("quantization") or ""
+            note["quantization"] = self.quantizations.make_whole(source, kind, folder, leaving)
             return self._plan(name, note)
-        if self._weights.wait(note["base"], "servable", leaving) is None:
+        weights, kind = self._weights.get(note["base"]), note.get("quantization") or ""
+        if not (kind and weights.is_original) and self._weights.wait(weights.id, "servable", leaving) is None:
             raise ApiError("CANCELLED", "The deployment was cancelled.")
+        if kind:
+            self.quantizations.make(weights, kind, leaving)
         plan = self._plan(name, note)
         if plan.adapter:
             source = location(note["gcs_uri"], "custom_model.gcs_uri") / note.get("adapter", ADAPTER)
             self._buckets.download(source, Path(plan.adapter))
         return plan
-
-    def _convert(self, folder: Path, gcs_uri: str, leaving: Callable[[], bool]) -> None:
-        if (folder / "model.gguf").is_file():
-            return
-        source = location(gcs_uri, "custom_model.gcs_uri")
-        for name in self._buckets.children(source):
-            self._buckets.download(source / name, folder / "hf" / name)
-        self.converter.run(folder / "hf", folder / "model.gguf", leaving)
-        shutil.rmtree(folder / "hf")
 
     def _publish(self, note: Json) -> DeployedModel:
         deployed = load(DeployedModel, note["deployed_model"])
@@ -193,7 +194,7 @@ class Deployments:
             endpoint.deployed_models = [*endpoint.deployed_models, deployed]
             endpoint.traffic_split = _split(note, endpoint, deployed.id)
             endpoint.update_time = now()
-        kept = {"base": note["base"], "form": note["form"], "idle_seconds": note.get("idle_seconds")}
+        kept = {name: note.get(name) for name in ("base", "form", "idle_seconds", "quantization")}
         self._store.write_note(name_of(note["endpoint"], deployed.id), **kept)
         with self._store.edit(Model, self._row(deployed)) as model:
             reference = type(model).pb(model).deployed_models.add()

@@ -30,6 +30,7 @@ SLOTS = 4
 THREADS = max(1, (os.cpu_count() or 2) // 2)
 START_SECONDS = 120.0
 HANG_SECONDS, HEALTH_SECONDS = 20.0, 2.0
+MEASURED_TOKENS = 24
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Plan:
     alias: str = ""  # what answers call the model; its endpoint's id when empty
     idle_seconds: float | None = None  # None: as all others
     sampling: dict[str, float] = field(default_factory=dict, hash=False)  # where a request does not say
+    speed_name: str = ""  # by which the speed is kept that is measured; nothing is without one
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -109,10 +111,24 @@ class Child:
 
     def warm_up(self) -> None:
         """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""
-        body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        self._answer(1)
+
+    def measure_speed(self) -> float | None:
+        """Tokens a second of one answer, which takes as long as it says; None where llama.cpp does not tell."""
+        return _speed(self._answer(MEASURED_TOKENS))
+
+    def _answer(self, tokens: int) -> httpx.Response:
+        body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": tokens, "ignore_eos": True}
         headers = {"Authorization": f"Bearer {self.api_key}"}
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket), verify=False), timeout=30) as client:
-            client.post(f"{ADDRESS}/v1/chat/completions", json=body, headers=headers)
+            return client.post(f"{ADDRESS}/v1/chat/completions", json=body, headers=headers)
+
+
+def _speed(answer: httpx.Response) -> float | None:
+    try:
+        return float(answer.json()["timings"]["predicted_per_second"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:

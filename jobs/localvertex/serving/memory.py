@@ -29,6 +29,11 @@ def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, s
     return files + working + PROCESS_BYTES
 
 
+def file_type(model: Path) -> int | None:
+    """`general.file_type` of a GGUF file: in which numbers most of it is."""
+    return _facts(model).get("file_type")
+
+
 def half_of_this_machine() -> int:
     """Of what a container may use, when there is a limit."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

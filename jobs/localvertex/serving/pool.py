@@ -15,6 +15,7 @@ from jobs.localvertex.api.errors import ApiError, precondition, unavailable
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import memory
 from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.serving.speeds import Speeds
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 900.0
@@ -70,6 +71,7 @@ class Serving:
         idle_seconds: float = IDLE_SECONDS,
         budget: int | None = None,
         hang_seconds: float = HANG_SECONDS,
+        speeds: Speeds | None = None,
     ) -> None:
         """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
         self._folder = folder
@@ -77,6 +79,7 @@ class Serving:
         self.idle_seconds = idle_seconds
         self.hang_seconds = hang_seconds
         self.budget = budget or memory.half_of_this_machine()
+        self._speeds = speeds
         self._lock = threading.RLock()
         self._served: dict[str, Served] = {}
         self._stopping = threading.Event()
@@ -110,10 +113,15 @@ class Serving:
             self._await(served, stopped)
             assert served.child
             served.child.warm_up()
+            self._measure_speed(served.child, plan)
         except httpx.HTTPError as error:
             log.warning("the model server of %s did not warm up: %s", plan.name, error)
         finally:
             self.release(served)
+
+    def _measure_speed(self, child: Child, plan: Plan) -> None:
+        if self._speeds is not None and plan.speed_name and (speed := child.measure_speed()):
+            self._speeds.keep(plan.speed_name, speed)
 
     def adopt(self, plan: Plan) -> None:
         """Starts without waiting, if there is room: after a restart of this program the watcher brings it up."""

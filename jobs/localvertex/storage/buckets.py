@@ -106,6 +106,21 @@ class Buckets:
 
         return list(self._guard(place, names))
 
+    def list_files(self, place: Location) -> dict[str, tuple[int, str]]:
+        """The size of each of the children, and what tells its content from any other."""
+        prefix = f"{place.path}/" if place.path else ""
+
+        def found() -> dict[str, tuple[int, str]]:
+            blobs = self._bucket(place).list_blobs(
+                prefix=prefix, max_results=1000, timeout=TIMEOUT, retry=self._google.RETRY
+            )
+            return {
+                blob.name.removeprefix(prefix): (int(blob.size or 0), blob.md5_hash or f"{place} {blob.generation}")
+                for blob in blobs
+            }
+
+        return dict(self._guard(place, found))
+
     def place_of(self, place: Location) -> str:
         """Where the bucket is, as Google writes it in lower case."""
         found = self._guard(

@@ -10,6 +10,7 @@ from jobs.states import UNSURE, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
+from jobs.vertex.local_settings import QUANTIZATION
 from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
@@ -130,8 +131,13 @@ def _options(row: DeployedModel) -> ServingOptions:
         flex_start_seconds=None if asked.flex_start_hours is None else asked.flex_start_hours * 3600,
         autoscaling={serving.METRICS[name]: target for name, target in asked.autoscaling.items()},
         service_account=asked.service_account,
-        labels=asked.endpoint_labels,
+        labels=system_labels(asked),
     )
+
+
+def system_labels(asked: serving.ServingOptions) -> dict[str, str]:
+    """System labels are the one place of a deployment for what Google's API has no field for."""
+    return {**asked.endpoint_labels, **({QUANTIZATION: asked.precision} if asked.precision else {})}
 
 
 def _machine(row: DeployedModel) -> MachineSpec | None:

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,8 @@ def _connect(found: Found) -> None:
         raise
     found.latency_ms = round((timezone.now() - began).total_seconds() * 1000)
     found.steps += [{"name": name, "state": str(ServiceState.OK)} for name in ("api", "rights")]
+    if gpus := connection.list_gpus():
+        found.facts["gpus"] = [asdict(gpu) for gpu in gpus]
     if told is not None:
         found.facts["skew"] = _skew(told, began, timezone.now())
 

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NO_TOOLS, Refused
-from jobs.vertex.values import CatalogueModel, MachineSpec, Pace
+from jobs.vertex.values import CatalogueModel, MachineSpec, Pace, Precision
 
 from . import clients
 from .messages import enum_name, raw
@@ -21,6 +21,8 @@ TEMPLATE_WITHOUT_TOOLS = "chat template of this model knows no tools"
 LONGEST_PACE = 3600
 SAMPLED, LARGEST_SETTING = ("temperature", "top_p", "top_k"), 10_000
 MAX_SIZE_DIGITS = 15
+MAX_SPEED = 10**6
+KIND = re.compile(r"[a-z0-9_]{0,16}")
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -102,6 +104,23 @@ def _sampling(text: str) -> dict[str, float]:
     return {name: value for name, value in told.items() if 0 <= value < LARGEST_SETTING}
 
 
+def _precisions(text: str) -> dict[str, tuple[Precision, ...]]:
+    """Nothing, where any of it is none."""
+    try:
+        found = json.loads(text or "{}")
+        return {name: tuple(_precision(one) for one in found.get(name, [])) for name in ("base", "full")}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _precision(one: Mapping[str, Any]) -> Precision:
+    kind, speed = str(one["kind"]), one["tokens_per_second"]
+    if not KIND.fullmatch(kind) or not all(0 <= int(one[name]) < 10**MAX_SIZE_DIGITS for name in ("bytes", "memory")):
+        raise ValueError(kind)
+    tokens = float(speed) if speed and 0 < float(speed) < MAX_SPEED else None
+    return Precision(kind, int(one["bytes"]), int(one["memory"]), tokens, bool(one["default"]))
+
+
 def long_name(model: str) -> str:
     """`google/gemma3@gemma-3-270m` → `publishers/google/models/gemma3@gemma-3-270m`."""
     found = _SHORT.fullmatch(model)
@@ -150,6 +169,7 @@ def _model(model: Any) -> CatalogueModel:
         paces=_paces(documents.get("training pace", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
         sampling=_sampling(documents.get("sampling", "")),
+        precisions=_precisions(documents.get("quantizations", "")),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
 

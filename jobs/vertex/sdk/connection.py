@@ -1,5 +1,6 @@
 """Whether Vertex AI can be reached at all, and as whom."""
 
+import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from google.api_core.exceptions import from_http_response
 
-from jobs.vertex.values import Credentials
+from jobs.vertex.values import Credentials, Gpu
 
 from . import clients
 from .translate import translate_errors
 
 SERVICE = "gen_ai_tuning_service"
+MAX_GPUS, LONGEST_NAME = 64, 100
 KINDS = {
     "google.auth.credentials": "none",
     "google.oauth2.credentials": "user",
@@ -39,6 +41,24 @@ class Connection:
             if answer.status_code != 200:
                 raise from_http_response(answer)  # type: ignore[no-untyped-call]
         return _time(answer.headers.get("Date", ""))
+
+    def list_gpus(self) -> list[Gpu]:
+        if not settings.VERTEX_API_ENDPOINT:
+            return []
+        session = clients.client(SERVICE).transport._session
+        url = f"{clients.address(settings.VERTEX_LOCATION)}/healthz"
+        with translate_errors():
+            answer = session.get(url, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False)
+        return _gpus(answer.text)
+
+
+def _gpus(text: str) -> list[Gpu]:
+    """Whatever is none is left out."""
+    try:
+        found = json.loads(text)["devices"]["gpus"][:MAX_GPUS]
+        return [Gpu(str(one["name"])[:LONGEST_NAME], int(one["total_bytes"]), int(one["free_bytes"])) for one in found]
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return []
 
 
 def _describe(found: Any) -> Credentials:

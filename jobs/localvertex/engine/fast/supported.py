@@ -17,7 +17,7 @@ PROJECTIONS = (
 
 def fast_gemma(model: Any) -> FastGemma | None:
     """None: not for this model or machine. A graphics processor has better kernels than these."""
-    if torch.cuda.is_available() or not isinstance(model, PeftModel) or not is_plain_lora(model):
+    if not isinstance(model, PeftModel) or model.device.type != "cpu" or not is_plain_lora(model):
         return None
     causal: Any = model.get_base_model()
     text: Any = getattr(causal.model, "language_model", causal.model)

@@ -6,28 +6,31 @@ from typing import Any
 
 import torch
 
+from jobs.localvertex.devices.choice import Training
+from jobs.localvertex.devices.machine import CPU
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
+from jobs.localvertex.engine.device import BYTES_OF_FULL, parameters_in
 from jobs.localvertex.engine.fast.supported import fast_gemma
 from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import free_memory, parameters_in, trainable
+from jobs.localvertex.engine.model import ON_CPU, free_memory, trainable
 from jobs.localvertex.engine.tokens import IGNORED
 
 ROWS = 4
 SHORT, LONG = 16, 128
 SECONDS = 2.0
-BYTES_A_PARAMETER, ROOM = 16, 2
+ROOM = 2
 
 
-def measure_pace(folder: Path, mode: str, rank: int, threads: int) -> dict[str, float]:
+def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training = ON_CPU) -> dict[str, float]:
     """`load`, `step` and `token`: the seconds to load the model, and those of a step, beside its tokens, and of each
     token. Takes about two seconds after loading. Raises JobError where a full tuning may lack the memory."""
     torch.set_num_threads(threads)
     free = free_memory()
-    if mode == "FULL" and free is not None and parameters_in(folder) * BYTES_A_PARAMETER * ROOM > free:
+    if mode == "FULL" and on.device == CPU and free is not None and parameters_in(folder) * BYTES_OF_FULL * ROOM > free:
         raise JobError("There is too little memory to try a full tuning beside what runs.")
     started = time.monotonic()
-    model = trainable(_job(folder, mode, rank, threads))
+    model = trainable(_job(folder, mode, rank, threads), on)
     loaded = time.monotonic()
     trial = _Trial(model)
     trial.step(SHORT)
@@ -61,11 +64,12 @@ class _Trial:
         ids = torch.randint(3, self._vocabulary, (ROWS, length)).tolist()
         question = [IGNORED] * (length // 2)
         rows = [{"input_ids": row, "labels": question + row[length // 2 :], "images": ()} for row in ids]
-        inputs = self._collate(rows)
+        inputs = {name: one.to(self._model.device) for name, one in self._collate(rows).items()}
         answers = measure_flat(self._fast, inputs) if self._fast is not None else measure_padded(self._model, inputs)
         (answers.loss / answers.count).backward()
         self._optimizer.step()
         self._optimizer.zero_grad()
+        answers.loss.detach().item()  # a GPU works on behind the lines before
         return time.monotonic() - started
 
 

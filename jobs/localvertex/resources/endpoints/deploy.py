@@ -26,6 +26,7 @@ from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id, refuse_private
 from jobs.localvertex.tuning.queue import new_id
 
+LABELS = "deploy_config.system_labels"
 GARDEN_LABEL = "mg-deploy"  # by which gcloud knows an endpoint of Model Garden
 
 
@@ -47,9 +48,10 @@ def deploy(call: Call) -> Operation:
     if request.model_config.accept_eula and artifact.base:
         licences.accept(parts.store, project, artifact.base)
     artifacts.require(parts, artifact, project)
-    parts.deployments.require_room(artifact.base_id)
     dedicated.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
-    check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
+    check_labels(dict(request.deploy_config.system_labels), LABELS)
+    kind = artifacts.choose_quantization(parts, artifact, request.deploy_config.system_labels, LABELS)
+    parts.deployments.require_room(artifact.base_id, kind)
     refuse_private(request.endpoint_config, "endpoint_config.")
     names = _names(request, artifact)
     with parts.store.transaction():
@@ -57,7 +59,7 @@ def deploy(call: Call) -> Operation:
             raise exists(f"The Endpoint {names.endpoint}")
         if parts.store.find(Model, names.model):
             raise exists(f"The Model {names.model}")
-        operation = _reserve(call, request, artifact, names)
+        operation = _reserve(call, request, artifact, names, kind)
         facts = {"model": names.model, "operation": names.operation, "base_model": artifact.base_id}
         parts.ledger.record("deploy", names.endpoint, **facts)
     parts.deployments.begin(names.operation)
@@ -79,7 +81,7 @@ def _names(request: DeployRequest, artifact: Artifact) -> Names:
     )
 
 
-def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Names) -> Operation:
+def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Names, kind: str) -> Operation:
     version = artifact.base.version if artifact.base else "custom"
     display = request.model_config.model_display_name or f"{version}-mg-one-click-deploy"
     metadata = DeployOperationMetadata(
@@ -118,6 +120,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         traffic_split={"0": 100},
         **call.failure,
         idle_seconds=dedicated.idle_seconds(resources),
+        quantization=kind,
     )
     store.write_note(names.stages, parent=names.operation)
     return operation

@@ -46,6 +46,8 @@ def deploy_model(call: Call) -> Operation:
     model = _model(parts, request.endpoint, wanted)
     parts.store.get(Endpoint, request.endpoint)
     artifact = _artifact(parts, request, model)
+    kind = artifacts.choose_quantization(parts, artifact, wanted.system_labels, "deployed_model.system_labels")
+    parts.deployments.require_room(artifact.base_id, kind)
     deployed = _build_deployed_model(parts, wanted, model, artifact)
     name = f"{request.endpoint}/operations/{new_id()}"
     with parts.store.transaction():
@@ -69,6 +71,7 @@ def deploy_model(call: Call) -> Operation:
             traffic_split=dict(request.traffic_split),
             **call.failure,
             idle_seconds=dedicated.idle_seconds(deployed.dedicated_resources),
+            quantization=kind,
         )
         facts = {"model": deployed.model, "operation": name, "deployed_model": deployed.id}
         parts.ledger.record("deploy_model", request.endpoint, **facts)
@@ -142,7 +145,6 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
         raise invalid(message, "deployed_model.dedicated_resources")
     artifact = artifacts.of_model(parts, model, request.deployed_model.checkpoint_id)
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
-    parts.deployments.require_room(artifact.base_id)
     resources = request.deployed_model.dedicated_resources
     dedicated.check_resources(resources, "deployed_model.dedicated_resources")
     return artifact

@@ -10,6 +10,7 @@ from google.cloud.aiplatform_v1beta1.types import (
     PublisherModelView,
 )
 
+from jobs.localvertex.devices.machine import CPU
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.models.exports import size_in_half
@@ -20,6 +21,7 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
 Action = PublisherModel.CallToAction
+ON_GPU = ", GPU"
 CHAT_SAMPLE = '{"instances":[{"@requestFormat":"chatCompletions","messages":[{"role":"user","content":"Hello"}]}]}'
 # As Google's page on the use of models shows it for Gemma 3 1B.
 VLLM_IMAGE = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-vllm-serve:20250312_0916_RC01"
@@ -73,7 +75,7 @@ def _with_facts(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAct
     if weights is None:
         return actions
     if weights.can_serve:
-        deploys = [_deploy(model, machine) for machine in model.machines]
+        deploys = [_deploy(parts, model, machine) for machine in model.machines]
         actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
     if model.tuning is not None:
         pipeline = Action.RegionalResourceReferences(title="Managed tuning")
@@ -81,10 +83,18 @@ def _with_facts(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAct
     return actions
 
 
-def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
+def _quantizations(parts: Parts, weights: Weights) -> str:
+    if parts.instant:
+        return ""
+    found = parts.deployments.quantizations
+    lists = {"base": found.list_offers(weights), "full": found.list_of_whole(weights)}
+    return json.dumps({name: [offer.as_json() for offer in offers] for name, offers in lists.items()})
+
+
+def _deploy(parts: Parts, model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
     return Action.Deploy(
         deploy_task_name=f"llama.cpp on {machine.machine_type}",
-        title=f"{CONTEXT_TOKENS // 1024}K context",
+        title=f"{CONTEXT_TOKENS // 1024}K context" + (ON_GPU if parts.serves_on != CPU else ""),
         model_display_name=model.display_name,
         dedicated_resources=_on(machine),
         container_spec=ModelContainerSpec(
@@ -109,6 +119,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Licence URL": model.licence.url,
         "Licence acceptance": "required" if model.licence.acceptance else "",
         "Runs here": "yes" if weights else "no",
+        "Quantizations": _quantizations(parts, weights) if weights else "",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
         "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
     }

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from django.conf import settings
+
 from jobs.errors import Problem
 from jobs.models.endpoint import Reservation
 from jobs.models.fields.labels import check_labels
@@ -29,6 +31,8 @@ METRICS: Mapping[str, str] = {
     "waiting": "prometheus.googleapis.com/vertex_vllm_num_requests_waiting",
 }
 COUNTED = frozenset({"requests", "waiting"})
+# Of the local Vertex AI, the smallest first; the names are llama.cpp's.
+PRECISIONS: Mapping[str, str] = {"q4_k_m": "Q4_K_M", "q8_0": "Q8_0", "f16": "F16"}
 # Of cloud TPUs, which Flex-start and Spot do not have.
 TPU = re.compile(r"ct\d")
 _RESERVATION = re.compile(r"projects/[a-z0-9:.-]{1,80}/zones/[a-z0-9-]{1,40}/reservations/[a-z0-9/_-]{1,130}")
@@ -38,8 +42,8 @@ _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com")
 @dataclass(frozen=True)
 class ServingOptions:
     """`idle_minutes`: without a request for so long, no machine is left; None: at least one always runs. `autoscaling`:
-    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. Empty: as Google does it by
-    itself."""
+    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. `precision`: a key of
+    PRECISIONS, of the local Vertex AI alone. Empty: as Google, or the local Vertex AI, does it by itself."""
 
     idle_minutes: int | None = None
     reservation: str = ""
@@ -48,6 +52,7 @@ class ServingOptions:
     autoscaling: Mapping[str, int] = field(default_factory=dict)
     service_account: str = ""
     endpoint_labels: Mapping[str, str] = field(default_factory=dict)
+    precision: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Without what was not asked for."""
@@ -93,7 +98,7 @@ def _has_type(name: str, value: Any) -> bool:
 def list_offered(*, accelerators: bool, is_local: bool, beside: bool) -> list[str]:
     """Names of options, those of metrics as `autoscaling_gpu`. `beside`: the model joins others on an endpoint."""
     if is_local:
-        return ["endpoint_labels"] if beside else ["idle_minutes", "endpoint_labels"]
+        return ["endpoint_labels", "precision"] if beside else ["idle_minutes", "endpoint_labels", "precision"]
     metrics = [f"autoscaling_{name}" for name in METRICS if accelerators or name not in ON_ACCELERATORS]
     first = ["service_account"] if beside else ["idle_minutes"]
     return [*first, *metrics, "reservation", "reservations", "flex_start_hours", "endpoint_labels"]
@@ -115,6 +120,8 @@ def find_problems(options: ServingOptions) -> Iterator[Problem]:
     if options.service_account and not is_service_account(options.service_account):
         sentence = _("Enter the e-mail address of a service account, such as name@project.iam.gserviceaccount.com.")
         yield Problem("invalid", "service_account", sentence)
+    if options.precision and options.precision not in PRECISIONS:
+        yield Problem("invalid_choice", "precision", _("Choose one of the precisions in the list."))
     try:
         check_labels(options.endpoint_labels)
     except ValueError as error:
@@ -158,7 +165,10 @@ def find_conflicts(
     for name in ON_ACCELERATORS & options.autoscaling.keys() if machine_type and not accelerators else ():
         sentence = _("%(machine)s has no GPU to scale by.") % {"machine": machine_type}
         yield Problem("not_offered", f"autoscaling_{name}", sentence)
-    if not machine_type and options.as_json().keys() - {"endpoint_labels", "service_account"}:
+    if options.precision and not settings.VERTEX_API_ENDPOINT:
+        sentence = _("Vertex AI serves a model in the precision of its weights. Leave this empty.")
+        yield Problem("not_offered", "precision", sentence)
+    if not machine_type and options.as_json().keys() - {"endpoint_labels", "service_account", "precision"}:
         sentence = _("Choose a machine. Without one, Vertex AI decides on all of the Advanced settings.")
         yield Problem("required", "machine", sentence)
 

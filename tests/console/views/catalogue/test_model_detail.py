@@ -477,3 +477,60 @@ def test_a_local_run_asks_for_no_region_and_for_little_else(signed_in, model, se
     assert [f'name="{name}"' in page for name in ("location", "flex_start_hours", "idle_minutes")] == [
         False, False, True,
     ]  # fmt: skip
+
+
+OFFERS = [
+    {"kind": "q4_k_m", "size": 2_489_000_000, "memory": 3_100_000_000, "tokens_per_second": None, "is_default": False},
+    {"kind": "q8_0", "size": 4_130_000_000, "memory": 0, "tokens_per_second": 12.34, "is_default": True},
+    {"kind": "f16", "size": 7_760_000_000, "memory": 0, "tokens_per_second": None, "is_default": False},
+]
+
+
+@pytest.fixture
+def in_several(settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    local = {"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": ""}
+    facts = {"machine_specs": [local], "licence": "Any", "precisions": {"base": OFFERS}}
+    return factories.publisher_model(data=facts, licence_acknowledged=True)
+
+
+def test_the_panel_tells_what_each_precision_takes(signed_in, in_several):
+    page = signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert re.findall(r'name="precision" value="(\w*)"( checked)?', page) == [
+        ("f16", ""), ("q8_0", " checked"), ("q4_k_m", ""),
+    ]  # fmt: skip
+    words = " ".join(page.replace("\xa0", " ").split())
+    assert "<small>3.8 GB file · 12.3 tokens per second on this computer</small>" in words
+    assert "<small>2.3 GB file · about 2.9 GB of memory · speed not measured yet</small>" in words
+    assert words.count('<span class="badge">Recommended</span>') == 1
+
+
+def test_the_chosen_precision_is_the_deployments(signed_in, in_several):
+    response = signed_in.post(f"{URL}deploy/", typed(machine="local-cpu::0", precision="q4_k_m"))
+    assert response.status_code == 303
+    assert Endpoint.objects.with_model().get().model.serving_options == {"precision": "q4_k_m"}
+    assert "<dt>Precision</dt><dd>Q4_K_M</dd>" in signed_in.get(response.url).content.decode()
+
+
+def test_a_precision_that_the_model_does_not_have_is_refused(signed_in, in_several):
+    response = signed_in.post(f"{URL}deploy/", typed(machine="local-cpu::0", precision="q2_k"))
+    assert (response.status_code, Endpoint.objects.count()) == (422, 0)
+    assert "Choose one of the precisions in the list." in response.content.decode()
+
+
+def test_where_there_is_one_precision_it_is_named_and_not_asked_for(signed_in, in_several):
+    in_several.data["precisions"] = {"base": [OFFERS[0] | {"kind": "q4_1", "is_default": True}]}
+    in_several.save()
+    page = signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert 'name="precision"' not in page
+    assert "<dd>Q4_1, the model&#x27;s own file<br>" in page
+
+
+def test_google_is_asked_for_no_precision(signed_in, on_google):
+    assert 'name="precision"' not in signed_in.get(f"{URL}?action=deploy").content.decode()
+
+
+def test_a_computer_that_serves_on_its_gpu_says_so(signed_in, in_several):
+    in_several.data["machine_specs"][0]["title"] = "8K context, GPU"
+    in_several.save()
+    assert "This computer (GPU)" in signed_in.get(f"{URL}?action=deploy").content.decode()

@@ -244,3 +244,13 @@ def test_what_the_supervisor_did_is_shown(page, settings):
 def test_a_record_that_is_torn_or_of_a_supervisor_that_is_gone_is_not_shown(page, settings, text):
     record(settings, text)
     assert "Processes on this machine" not in words(page())
+
+
+def test_each_gpu_of_the_machine_that_computes_is_listed_with_its_memory(page):
+    gpus = [{"name": "NVIDIA <L4>", "total": 24 * 2**30, "free": 20 * 2**30}]
+    gpus.append({"name": "Tesla T4", "total": 15 * 2**30, "free": 15 * 2**30})
+    probed("vertex", "ok", facts={"steps": [], "gpus": gpus})
+    text = words(page()).replace("\xa0", " ")
+    assert re.findall(r"<dt>GPU</dt><dd>(.*?)</dd>", text) == [
+        "NVIDIA &lt;L4&gt; · 20.0 GB of 24.0 GB free", "Tesla T4 · 15.0 GB of 15.0 GB free",
+    ]  # fmt: skip

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from transformers import set_seed
 
+from jobs.localvertex.devices.choice import Training
+from jobs.localvertex.devices.machine import CPU, CUDA
 from jobs.localvertex.engine.dataset import Examples
 from jobs.localvertex.engine.job import Job
-from jobs.localvertex.engine.model import trainable
-from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
+from jobs.localvertex.engine.model import ON_CPU, trainable
+from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer, device_settings
 from jobs.localvertex.engine.training import load_data
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.resources.tuning import peft_arguments
@@ -25,7 +27,7 @@ def described(workdir: Workdir, **settings: Any) -> Job:
 
 def trainer_of(workdir: Workdir, job: Job, rows: Examples) -> AnswerTrainer:
     set_seed(job.seed)
-    args = arguments(job, workdir.path, STEPS, False)
+    args = arguments(job, workdir.path, STEPS, False, ON_CPU)
     args.save_strategy = "no"
     return build_trainer(trainable(job), args, rows, None, [], None)
 
@@ -87,5 +89,35 @@ def test_the_arguments_of_a_custom_job_bend_the_learning_rate(workdir: Workdir) 
 
 
 def test_without_settings_it_trains_as_before(workdir: Workdir) -> None:
-    args = arguments(Job.read(workdir.path / "job.json"), workdir.path, 100, False)
+    args = arguments(Job.read(workdir.path / "job.json"), workdir.path, 100, False, ON_CPU)
     assert (args.lr_scheduler_type, args.warmup_steps, args.weight_decay) == ("cosine", 5, 0.0)
+
+
+def test_a_card_with_bf16_trains_in_it_and_computes_layers_twice_where_memory_is_short(workdir: Workdir) -> None:
+    job = described(workdir)
+    on_card = Training(CUDA, "", dtype="bfloat16", checkpoints=True)
+    names = ("use_cpu", "bf16", "activation_checkpointing", "activation_checkpointing_kwargs", "dataloader_pin_memory")
+    on_cpu = arguments(job, workdir.path, STEPS, False, ON_CPU)
+    assert [getattr(on_cpu, name) for name in names] == [True, False, False, None, False]
+    wanted = device_settings(on_card)
+    assert [wanted[name] for name in names] == [False, True, True, {"use_reentrant": False}, True]
+    old = device_settings(Training(CUDA, "", dtype="float32"))
+    assert (old["bf16"], old["activation_checkpointing"]) == (False, False)
+
+
+@pytest.mark.slow
+def test_layers_that_are_computed_twice_teach_the_same(workdir: Workdir) -> None:
+    plain = logged(workdir)
+    job = described(workdir)
+    rows, _validation = load_data(job)
+    set_seed(job.seed)
+    args = arguments(job, workdir.path, STEPS, False, Training(CPU, "", checkpoints=True))
+    args.save_strategy = "no"
+    model = trainable(job)
+    trainer = build_trainer(model, args, rows, None, [], None, packed=True)
+    trainer.fast = None  # as on a card
+    trainer.data_collator.flat = False  # type: ignore[attr-defined]
+    trainer.train()
+    assert model.get_base_model().is_gradient_checkpointing
+    losses = [entry["loss"] for entry in trainer.state.log_history if "grad_norm" in entry]
+    assert losses == pytest.approx([entry["loss"] for entry in plain], rel=0.02)

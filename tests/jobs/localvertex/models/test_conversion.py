@@ -48,7 +48,7 @@ def test_engine_without_conversion_says_so(own_server):
 def test_cancelled_while_converting(tmp_path):
     sleeper = Converter([sys.executable, "-c", "import time; time.sleep(60)"])
     with pytest.raises(ApiError, match="was cancelled"):
-        sleeper.run(tmp_path, tmp_path / "model.gguf", lambda: True)
+        sleeper.run(tmp_path, tmp_path / "model.gguf", lambda: True, "f16")
     assert not (tmp_path / "model.gguf").exists()
 
 

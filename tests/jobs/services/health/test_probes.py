@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.models import Heartbeat, ProbeResult
 from jobs.services.health import probes
 from jobs.vertex.errors import NotAuthorised, Unavailable
+from jobs.vertex.values import Gpu
 from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,14 @@ def test_all_works(world):
     assert probes.run(NOW)
     assert list(ProbeResult.objects.order_by("name").values_list("name", "state", "detail")) == [
         ("clock", "ok", ""), ("storage", "ok", ""), ("vertex", "ok", ""),
+    ]  # fmt: skip
+
+
+def test_gpus_of_the_machine_that_computes_are_kept(world):
+    world.connection.gpus = [Gpu("NVIDIA L4", 24, 20), Gpu("NVIDIA T4", 16, 16)]
+    probes.run(NOW)
+    assert kept("vertex").facts["gpus"] == [
+        {"name": "NVIDIA L4", "total": 24, "free": 20}, {"name": "NVIDIA T4", "total": 16, "free": 16},
     ]  # fmt: skip
 
 

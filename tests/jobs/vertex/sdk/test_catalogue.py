@@ -1,10 +1,12 @@
 """Replies as Google gives them, where they differ from the local server's."""
 
+import json
+
 import pytest
 
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.sdk import Gateway
-from jobs.vertex.values import MachineSpec
+from jobs.vertex.values import MachineSpec, Precision
 from tests.support.misbehaving_server import answer, bad_server, error
 
 SPEC = {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
@@ -94,3 +96,30 @@ def test_tokens_that_nobody_may_count_are_a_missing_right(settings):
         settings.VERTEX_API_ENDPOINT = server.address
         with pytest.raises(NotAuthorised):
             Gateway().catalogue.count_tokens("google/gemma3@gemma-3-1b-it", [{"messages": []}])
+
+
+Q8_0 = {"kind": "q8_0", "bytes": 4 * 10**9, "memory": 5 * 10**9, "tokens_per_second": 20.5, "default": True}
+
+
+def precisions_of(settings, content):
+    entries = {"documentations": [{"title": "Quantizations", "content": content}]}
+    (model,) = listed(settings, GEMMA | {"supportedActions": GEMMA["supportedActions"] | {"viewRestApi": entries}})
+    return model.precisions
+
+
+def test_precisions_of_the_local_server(settings):
+    unknown = Q8_0 | {"kind": "", "tokens_per_second": None, "memory": 0, "default": False}
+    found = precisions_of(settings, json.dumps({"base": [Q8_0, unknown], "moon": [Q8_0]}))
+    assert found == {
+        "base": (Precision("q8_0", 4 * 10**9, 5 * 10**9, 20.5, True), Precision("", 4 * 10**9)), "full": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"base": 1}', *(json.dumps({"base": [Q8_0 | wrong]}) for wrong in (
+        {"kind": "<b>"}, {"bytes": -1}, {"bytes": "many"}, {"memory": 10**20}, {"tokens_per_second": "fast"},
+    ))],
+)  # fmt: skip
+def test_what_is_no_list_of_precisions_is_left_out(settings, content):
+    assert precisions_of(settings, content) == {}

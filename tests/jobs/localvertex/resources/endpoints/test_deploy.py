@@ -152,3 +152,30 @@ def test_ledger_has_one_line_a_deployment(server):
     server.deployed("counted")
     lines = [line for line in server.ledger() if line["name"].endswith("/counted")]
     assert [(line["method"], line["base_model"]) for line in lines] == [("deploy", "local/tiny@tiny-gemma3")]
+
+
+LABEL = "local-serving-quantization"
+
+
+def test_label_chooses_the_precision(server):
+    endpoint = server.deployed("in-q8", deploy_config={"system_labels": {LABEL: "q8_0"}})
+    assert (server.data / "quantized/local--tiny@tiny-gemma3/q8_0/model.gguf").read_bytes() == b"converted"
+    (deployed,) = endpoint.deployed_models
+    assert deployed.system_labels[LABEL] == "q8_0"
+    resources = {"machine_spec": {"machine_type": "local-cpu"}}
+    wanted = {"model": deployed.model, "dedicated_resources": resources, "system_labels": {LABEL: "q4_k_m"}}
+    server.endpoints.deploy_model(endpoint=endpoint.name, deployed_model=wanted).result(60)
+    kinds = sorted(path.parent.name for path in server.data.glob("quantized/*/*/model.gguf"))
+    assert kinds == ["q4_k_m", "q8_0"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({LABEL: "q2_k"}, "must be one of q4_k_m, q8_0, f16, not 'q2_k'"),
+        ({"local-serving-context": "9"}, "The label local-serving-context is no setting of this server"),
+    ],
+)
+def test_settings_that_are_none(server, labels, message):
+    with pytest.raises(BadRequest, match=message):
+        server.deploy("wrong-label", deploy_config={"system_labels": labels})

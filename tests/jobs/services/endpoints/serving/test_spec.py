@@ -37,6 +37,7 @@ def test_what_is_right():
         ({"service_account": "me@example.com"}, ("service_account", "invalid")),
         ({"service_account": "a@b.gserviceaccount.com\n"}, ("service_account", "invalid")),
         ({"endpoint_labels": {"Team": "x"}}, ("endpoint_labels", "invalid")),
+        ({"precision": "q2_k"}, ("precision", "invalid_choice")),
         ({"endpoint_labels": {"app-key": "x"}}, ("endpoint_labels", "invalid")),
         ({"reservation": "ALL"}, ("reservation", "invalid_choice")),
         ({"reservation": "SPECIFIC_RESERVATION"}, ("reservations", "required")),
@@ -65,6 +66,16 @@ def test_what_does_not_go_together(values, where, found):
     assert [one.field for one in find_conflicts(ServingOptions(**values), **GPU | where)] == [found]
 
 
+def test_google_serves_weights_as_they_are(settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    assert list(find_conflicts(ServingOptions(precision="q8_0"), machine_type="", accelerators=0)) == []
+    settings.VERTEX_API_ENDPOINT = ""
+    (problem,) = find_conflicts(ServingOptions(precision="q8_0"), **GPU)
+    assert (problem.field, problem.code, problem.sentence) == (
+        "precision", "not_offered", "Vertex AI serves a model in the precision of its weights. Leave this empty.",
+    )  # fmt: skip
+
+
 def test_labels_need_no_machine():
     labelled = ServingOptions(endpoint_labels={"a": "b"})
     assert list(find_conflicts(labelled, machine_type="", accelerators=0)) == []
@@ -78,9 +89,11 @@ def test_a_row_keeps_what_was_asked_for_and_no_more():
 
 
 def test_what_is_offered_where():
-    assert list_offered(accelerators=False, is_local=True, beside=False) == ["idle_minutes", "endpoint_labels"]
-    assert list_offered(accelerators=True, is_local=True, beside=True) == ["endpoint_labels"]
+    alone = list_offered(accelerators=False, is_local=True, beside=False)
+    assert alone == ["idle_minutes", "endpoint_labels", "precision"]
+    assert list_offered(accelerators=True, is_local=True, beside=True) == ["endpoint_labels", "precision"]
     of_cpu = list_offered(accelerators=False, is_local=False, beside=False)
+    assert "precision" not in of_cpu
     assert [name for name in of_cpu if name.startswith("autoscaling")] == ["autoscaling_cpu", "autoscaling_requests"]
     beside = list_offered(accelerators=True, is_local=False, beside=True)
     assert ("service_account" in beside, "idle_minutes" in beside, "autoscaling_waiting" in beside) == (
@@ -100,6 +113,8 @@ def test_what_is_offered_where():
         ({"reservations": NAME}, False),
         ({"endpoint_labels": {"a": 1}}, False),
         ({"service_account": None}, False),
+        ({"precision": "f16"}, True),
+        ({"precision": 16}, False),
         ({"moon": 1}, False),
         ([], False),
     ],

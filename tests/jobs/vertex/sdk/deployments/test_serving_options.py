@@ -25,6 +25,7 @@ NAMES = ["projects/p/zones/us-central1-a/reservations/one"]
         {"serving_options": {"reservation": "SPECIFIC_RESERVATION", "reservations": NAMES}},
         {"serving_options": {"reservation": "ANY_RESERVATION", "flex_start_hours": 168}},
         {"serving_options": {"endpoint_labels": {"team": "support"}}},
+        {"serving_options": {"precision": "q8_0"}},
     ],
 )
 def test_code_and_gateway_ask_for_the_same(values):
@@ -38,3 +39,5 @@ def test_code_and_gateway_ask_for_the_same(values):
     assert shown.endpoint_config.dedicated_endpoint_disabled == sent.endpoint_config.dedicated_endpoint_disabled
     ours = set(sent.deploy_config.system_labels) - set(shown.deploy_config.system_labels)
     assert {label.partition("-")[0] for label in ours} == {"app"}
+    precision = row.serving_options.get("precision")
+    assert sent.deploy_config.system_labels.get("local-serving-quantization") == precision
