@@ -7,6 +7,7 @@
 from django.utils.translation import gettext_noop
 
 TEXTS = (
+    gettext_noop("Remove it. The models that you can tune here learn from text only."),
     gettext_noop("The terms of the model have to be accepted first. Make a clone of the job, which asks for it."),
     gettext_noop("Choose 1 to %(most)d hours."),
     gettext_noop("Choose 1 to %(most)d replicas, and not more at least than at most."),

@@ -52,6 +52,20 @@ def why_not_teach_tools(dataset: Dataset, base_model: str, model_title: str) -> 
     )
 
 
+def why_not_show_images(dataset: Dataset, model_title: str, *, learns: bool) -> str:
+    """`learns`: whether the base model learns from images."""
+    if learns or not dataset.image_count:
+        return ""
+    words = {"model": model_title}
+    return (
+        _(
+            "The rows of this dataset have images, and %(model)s learns from text only. Choose a base model that learns"
+            " from text and images, or a dataset without images."
+        )
+        % words
+    )
+
+
 def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
     """Why Vertex AI would refuse the pair."""
     if train.pk == validation.pk:
