@@ -65,7 +65,5 @@ def test_objects_of_ones_own_are_looked_for(owner: User, fake_gateway: FakeGatew
     )
     fake_gateway.storage.objects["gs://team/b.png"] = b"x"
     assert sending.find_missing(dataset, always) == ""
-    assert [uri for method, (uri, *_) in fake_gateway.calls if method == "storage.find_object"] == [
-        "gs://team/a.png", "gs://team/b.png", "gs://team/a.png", "gs://team/b.png",
-    ]  # fmt: skip
+    assert fake_gateway.calls == ["storage.find_object"] * 4
     assert sending.find_missing(dataset, lambda: False) == ""
