@@ -9,18 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .image_file import CHILD, SECONDS, CleanImage, find_kind, read_answer, refusal, why_ended
+from .image_file import CHILD, CleanImage, find_kind, read_answer, refusal, why_ended
 
 # So many images have a child in common; what they leave in its memory is gone with it.
 IMAGES_A_CHILD = 200
 PATIENCE = 1
+# On a clock; the processor time of each is what it is for one alone.
+LONGEST_SECONDS = 30.0
 LARGEST_HEAD, LARGEST_RESULT = 1000, 6 * 1024 * 1024
 
 
 class Batch:
     """A context manager. `program` is what the child runs, and `seconds` how long it may take for each image."""
 
-    def __init__(self, side: int, program: Path = CHILD, seconds: float = SECONDS) -> None:
+    def __init__(self, side: int, program: Path = CHILD, seconds: float = LONGEST_SECONDS) -> None:
         self._side, self._seconds = side, seconds
         self._command = [sys.executable, "-E", "-P", str(program), "many", str(side)]
         self._child: subprocess.Popen[bytes] | None = None
