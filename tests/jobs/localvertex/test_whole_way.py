@@ -48,11 +48,11 @@ def tuned(server, base_model, rows: Path, training, seconds) -> str:
     return server.models.get_model(name=done.tuned_model.model).artifact_uri
 
 
-def finished(server, job) -> str:
+def finished(server, job, seconds=100) -> str:
     """The folder that `job` leaves."""
     job.output_uri = f"gs://{BUCKET}/whole-way-{time.monotonic_ns()}"
     name = server.create(job).name
-    wait_for(lambda: server.tuning.get_tuning_job(name=name).state in (4, 5), server.log, 100)
+    wait_for(lambda: server.tuning.get_tuning_job(name=name).state in (4, 5), server.log, seconds)
     done = server.tuning.get_tuning_job(name=name)
     assert done.error.message == ""
     return server.models.get_model(name=done.tuned_model.model).artifact_uri
@@ -215,7 +215,7 @@ def row_of(uri: str, number: int, question: str, answer: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("mode", [PEFT_ADAPTER, FULL], ids=["adapter", "full"])
 def test_model_that_sees_learns_from_pictures_of_a_bucket(real_server, mode):
     """Its answers to pictures that no row has are in the style of the rows, and still right; those of its base are not
@@ -232,7 +232,7 @@ def test_model_that_sees_learns_from_pictures_of_a_bucket(real_server, mode):
     job.supervised_tuning_spec.hyper_parameters = {
         "epoch_count": 3, "learning_rate": rate, "batch_size": 4, "adapter_size": 4
     }  # fmt: skip
-    deployed(server, finished(server, job))
+    deployed(server, finished(server, job, 300))
     server.deployed("base", publisher_model_name=SEES_NAME)
     held_out = scenes("outside the rows", 20)
     said = {
