@@ -84,7 +84,7 @@ def test_images_of_an_upload_are_there_for_a_job(owner: User, world: World, stor
     """In both words for them, and each is sent once."""
     rows = lines(asked("a.png"), contents("b.png"))
     images = {"a.png": factories.png("red"), "b.png": factories.png("blue")}
-    dataset, _is_known = uploads.create(owner, io.BytesIO(packed(**{"rows.jsonl": rows}, **images)), "set.zip")
+    dataset, _is_known = uploads.create(owner, io.BytesIO(packed({"rows.jsonl": rows, **images})), "set.zip")
     storage.ensure_bucket(BUCKET)
     sent = [sending.send(dataset, lambda: True) for _time in range(2)]
     assert sent == [sending.Sent(2), sending.Sent(0)]

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -31,7 +32,7 @@ def drawn(rng: random.Random, scene: Scene) -> bytes:
 
 def styled_rows(count: int) -> bytes:
     """Of pictures of which none shows what is asked about in the end."""
-    rng, rows, pictures = random.Random("zip"), [], {}
+    rng, rows, pictures = random.Random("zip"), list[dict[str, Any]](), dict[str, bytes]()
     while len(rows) < count:
         scene = random_scene(rng)
         if scene == HELD_OUT:
@@ -40,7 +41,7 @@ def styled_rows(count: int) -> bytes:
         question, answer = questions(rng, scene)[0]
         rows.append(asked(name, question, in_style(answer, OPENING, ENDING)))
         pictures[name] = drawn(rng, scene)
-    return packed(**{"rows.jsonl": lines(*rows)}, **pictures)
+    return packed({"rows.jsonl": lines(*rows), **pictures})
 
 
 def upload(visit: Visit, path: Path) -> None:
@@ -58,7 +59,7 @@ def look_at_rows(visit: Visit) -> None:
     images = page.locator("#rows .thumbs img")
     expect(images).to_have_count(10)
     images.last.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('#rows .thumbs img')].at(-1).naturalWidth === 96")
+    expect(images.last).to_have_js_property("naturalWidth", 96)
     visit.picture("dataset-rows-images")
 
 

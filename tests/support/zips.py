@@ -3,13 +3,13 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 from tests.support import factories
 
 
-def packed(**members: bytes | str) -> bytes:
-    """Names with a dot and a slash are given as `**{"a/b.png": …}`."""
+def packed(members: Mapping[str, bytes | str]) -> bytes:
     return packed_of(list(members.items()))
 
 
@@ -50,4 +50,4 @@ def with_images(*names: str) -> bytes:
     """A row for each image; each is of another colour."""
     colours = ("red", "green", "blue", "yellow", "purple")
     images = {name: factories.png(colours[number % 5], (40, 30 + number)) for number, name in enumerate(names)}
-    return packed(**{"rows.jsonl": lines(*map(asked, names))}, **images)
+    return packed({"rows.jsonl": lines(*map(asked, names)), **images})

@@ -55,7 +55,12 @@ class Batch:
         child = self._child or self._start()
         self._opened += 1
         late = threading.Event()
-        timer = threading.Timer(self._seconds, lambda: (late.set(), child.kill()))
+
+        def end_it() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(self._seconds, end_it)
         timer.start()
         try:
             answer = _exchange(child, {"kind": kind, "size": len(content)}, content)

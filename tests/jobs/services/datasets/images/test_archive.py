@@ -14,7 +14,7 @@ from tests.support.zips import asked, lines, packed, packed_of
 
 pytestmark = pytest.mark.threat("T13")
 ROWS = lines(asked("a.png"))
-GOOD = {"rows.jsonl": ROWS, "a.png": b"a"}
+GOOD: dict[str, bytes | str] = {"rows.jsonl": ROWS, "a.png": b"a"}
 NESTED = "%s is an archive inside of the zip file. Add the files in it themselves."
 DAMAGED = "The zip file is damaged or incomplete. Make it anew and upload it again."
 MANY = f"The zip file has too many files. The limit is {MOST_FILES}. Split it, or leave out what no row needs."
@@ -40,7 +40,7 @@ def changed(content: bytes, at: int, data: bytes) -> bytes:
 
 def encrypted() -> bytes:
     """The mark in both places of its last file."""
-    content = packed(**GOOD)
+    content = packed(GOOD)
     local, listed = content.rfind(b"PK\x03\x04"), content.rfind(b"PK\x01\x02")
     return changed(changed(content, local + 6, b"\1"), listed + 8, b"\1")
 
@@ -53,12 +53,12 @@ def bomb() -> bytes:
 
 def claims(count: int, length: int) -> bytes:
     """What the end of the file says of the list."""
-    content = packed(**GOOD)
+    content = packed(GOOD)
     return changed(content, content.rfind(b"PK\x05\x06") + 10, struct.pack("<HL", count, length))
 
 
 def with_zip64() -> bytes:
-    content = packed(**GOOD)
+    content = packed(GOOD)
     at = content.rfind(b"PK\x05\x06")
     return content[:at] + b"PK\x06\x07" + bytes(16) + content[at:]
 
@@ -73,31 +73,31 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "a device": (lambda: packed_of([("rows.jsonl", ROWS), (info("a.png", stat.S_IFCHR), "")]), LINK % "a.png"),
     "the rows a link": (lambda: packed_of([(info("rows.jsonl", stat.S_IFLNK), "/a")]), LINK % "rows.jsonl"),
     "encrypted": (encrypted, "a.png in the zip file is encrypted. Make the zip file without a password."),
-    "a zip in it": (lambda: packed(**GOOD, **{"b.ZIP": b"PK"}), NESTED % "b.ZIP"),
-    "a tar in it": (lambda: packed(**GOOD, **{"b.tar.gz": b"x"}), NESTED % "b.tar.gz"),
+    "a zip in it": (lambda: packed({**GOOD, "b.ZIP": b"PK"}), NESTED % "b.ZIP"),
+    "a tar in it": (lambda: packed({**GOOD, "b.tar.gz": b"x"}), NESTED % "b.tar.gz"),
     "lzma": (
         lambda: packed_of([("rows.jsonl", ROWS), (info("a.png", compress_type=zipfile.ZIP_LZMA), b"a")]),
         "a.png is compressed in a way that can't be read here. Make an ordinary zip file.",
     ),
     "no rows": (
-        lambda: packed(**{"a.png": b"a"}),
+        lambda: packed({"a.png": b"a"}),
         "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line.",
     ),
     "an empty one": (
-        lambda: packed(),
+        lambda: packed({}),
         "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line.",
     ),
     "two of rows": (
-        lambda: packed(**GOOD, **{"b/more.jsonl": ROWS}),
+        lambda: packed({**GOOD, "b/more.jsonl": ROWS}),
         "The zip file has 2 files of rows, such as rows.jsonl and b/more.jsonl. Put one in each zip file.",
     ),
     "thousands": (lambda: packed_of([("rows.jsonl", ROWS), *((f"{n}.png", b"") for n in range(MOST_FILES))]), MANY),
     "a list that is said to be long": (lambda: claims(2, 2**31), MANY),
     "a list that is said to have many": (lambda: claims(65535, 90), MANY),
     "zip64": (with_zip64, "The zip file is in Zip64 format, for very large archives. Make an ordinary one."),
-    "cut off": (lambda: packed(**GOOD)[:-30], DAMAGED),
+    "cut off": (lambda: packed(GOOD)[:-30], DAMAGED),
     "only its beginning": (lambda: b"PK\x03\x04", DAMAGED),
-    "a list that is none": (lambda: changed(packed(**GOOD), packed(**GOOD).rfind(b"PK\x01\x02"), b"XXXX"), DAMAGED),
+    "a list that is none": (lambda: changed(packed(GOOD), packed(GOOD).rfind(b"PK\x01\x02"), b"XXXX"), DAMAGED),
     "a bomb": (
         bomb,
         "With 19.png, the files in the zip file have more than 200 MB when they are unpacked. Scale the images down, or"
@@ -144,5 +144,5 @@ def test_files_are_found_beside_the_rows_and_from_the_top() -> None:
 
 
 def test_other_files_are_no_zips() -> None:
-    files = (packed(**GOOD), packed(), b'{"prompt"', b"PK is not", b"")
+    files = (packed(GOOD), packed({}), b'{"prompt"', b"PK is not", b"")
     assert [archive.is_zip(io.BytesIO(content)) for content in files] == [True, True, False, False, False]

@@ -21,8 +21,8 @@ def url(address: Any, **more: Any) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": address, **more}}
 
 
-def file(address: Any, kind: str = "image/png", **more: Any) -> dict[str, Any]:
-    return {"fileData": {"mimeType": kind, "fileUri": address, **more}}
+def file(address: Any, kind: str = "image/png", more: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"fileData": {"mimeType": kind, "fileUri": address, **(more or {})}}
 
 
 def messages(part: Any, role: str = "user") -> dict[str, Any]:
@@ -66,12 +66,12 @@ def test_forms_that_google_documents(row: dict[str, Any]) -> None:
         (messages(url("")), "messages[0].content[0].image_url.url", NO_ADDRESS),
         (messages(url(7)), "messages[0].content[0].image_url.url", NO_ADDRESS),
         (contents({"fileData": {"mimeType": "image/png"}}), "contents[0].parts[0].fileData.fileUri", NO_ADDRESS),
-        (contents(file("a.png", file_uri="b.png")), "contents[0].parts[0].fileData.fileUri", NO_ADDRESS),
+        (contents(file("a.png", more={"file_uri": "b.png"})), "contents[0].parts[0].fileData.fileUri", NO_ADDRESS),
         (contents(file("a.gif", "image/gif")), "contents[0].parts[0].fileData.mimeType", NO_TYPE),
         (contents(file("a.mp4", "video/mp4")), "contents[0].parts[0].fileData.mimeType", NO_TYPE),
         (contents({"fileData": {"fileUri": "a.png"}}), "contents[0].parts[0].fileData.mimeType", NO_TYPE),
         (messages(url("a.png", x="gs://a-bucket/b")), "messages[0].content[0].image_url.x", NO_FIELD),
-        (contents(file("a.png", **{"\x00": 1})), "contents[0].parts[0].fileData.\ufffd", NO_FIELD),
+        (contents(file("a.png", more={"\x00": 1})), "contents[0].parts[0].fileData.\ufffd", NO_FIELD),
         (messages(url("data:image/png;base64,***")), "messages[0].content[0].image_url.url", NO_BASE64),
         (messages(url("data:image/png,abc")), "messages[0].content[0].image_url.url", NO_BASE64),
         (messages(url("data:text/html;base64,PGI+")), "messages[0].content[0].image_url.url", NO_TYPE),

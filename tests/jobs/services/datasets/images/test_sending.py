@@ -41,7 +41,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_step(owner: User, fake_ga
 
 
 def test_a_file_that_is_lost_is_named_by_its_row(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset = upload(owner, packed(**{
+    dataset = upload(owner, packed({
         "a.png": factories.png(),
         "rows.jsonl": lines({"prompt": "Hello?", "completion": "Ahoy!"}, asked("a.png")),
     }))  # fmt: skip
@@ -56,7 +56,7 @@ def test_objects_of_ones_own_are_looked_for(owner: User, fake_gateway: FakeGatew
     """Those of an upload are sent, and not asked for."""
     names = ("gs://team/a.png", "gs://team/a.png", "gs://team/b.png")
     rows = lines(*(asked(name) for name in names), asked("mine.png"))
-    dataset = upload(owner, packed(**{"rows.jsonl": rows, "mine.png": factories.png()}))
+    dataset = upload(owner, packed({"rows.jsonl": rows, "mine.png": factories.png()}))
     assert (dataset.is_usable, dataset.image_count, references.why_not_sent(dataset)) == (True, 4, "")
     fake_gateway.storage.objects["gs://team/a.png"] = b"x"
     assert sending.find_missing(dataset, always) == (

@@ -74,7 +74,7 @@ def test_images_count_as_tokens(owner: User) -> None:
 
 def test_in_gemini_s_words_the_type_is_that_of_what_is_kept(owner: User) -> None:
     rows = lines(contents("a.webp", "image/webp"), contents("b.png"))
-    dataset = upload(owner, packed(**{"rows.jsonl": rows, "a.webp": drawn("WEBP"), "b.png": drawn("PNG")}))
+    dataset = upload(owner, packed({"rows.jsonl": rows, "a.webp": drawn("WEBP"), "b.png": drawn("PNG")}))
     found = [row["contents"][0]["parts"][0]["fileData"] for row in rows_of(dataset)]
     assert [(one["mimeType"], one["fileUri"][-4:]) for one in found] == [("image/jpeg", ".jpg"), ("image/png", ".png")]
     assert (dataset.is_usable, dataset.format) == (True, "contents")
@@ -85,7 +85,7 @@ def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
     files = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"x" * 99, "moves.gif": animated(), "text.png": b"hello",
              "none.png": b"", "large.png": large, "good.png": drawn("PNG")}  # fmt: skip
     names = ["good.png", *list(files)[:5], "lost.png", "https://example.com/cat.png", "gs://ab/c.png"]
-    dataset = upload(owner, packed(**{"rows.jsonl": lines(*map(asked, names))}, **files))
+    dataset = upload(owner, packed({"rows.jsonl": lines(*map(asked, names)), **files}))
     assert (dataset.valid_rows, dataset.invalid_rows) == (1, 8)
     said = {problem["line"]: f"{problem['problem']} {problem['remedy']}" for problem in dataset.problems}
     again = "Upload the rows and their images together as a zip file, "
@@ -106,7 +106,7 @@ def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
 
 def test_notes_name_what_was_turned_and_what_no_row_needs(owner: User) -> None:
     files = {"a.jpg": turned(), "x.png": b"", "notes.txt": b"Hello"}
-    dataset = upload(owner, packed(**{"rows.jsonl": lines(asked("a.jpg"))}, **files))
+    dataset = upload(owner, packed({"rows.jsonl": lines(asked("a.jpg")), **files}))
     assert dataset.notes == [
         "1 image came with the rows.",
         "1 image was turned upright, as its camera had noted.",
@@ -134,7 +134,7 @@ def test_versions_and_parts_have_the_images_of_their_rows(owner: User) -> None:
 
 
 def test_rows_without_images_may_be_in_a_zip_file_too(owner: User) -> None:
-    dataset = upload(owner, packed(**{"rows.jsonl": '{"prompt": "a", "completion": "b"}\n'}))
+    dataset = upload(owner, packed({"rows.jsonl": '{"prompt": "a", "completion": "b"}\n'}))
     assert (dataset.is_usable, dataset.image_count, dataset.name) == (True, 0, "set")
     assert path_of(dataset).read_text() == '{"prompt": "a", "completion": "b"}\n'
 
@@ -142,12 +142,12 @@ def test_rows_without_images_may_be_in_a_zip_file_too(owner: User) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (packed(**{"rows.jsonl": ""}), "The file is empty. Write one JSON object per line."),
-        (packed(**{"rows.jsonl": lines(asked("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8 and"
+        (packed({"rows.jsonl": ""}), "The file is empty. Write one JSON object per line."),
+        (packed({"rows.jsonl": lines(asked("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8 and"
          " upload it again."),
-        (packed(**{"rows.jsonl": b'{"prompt": "\xff"}'}), "The file is not UTF-8: line 1, byte 13 of it, is 0xFF. Save"
+        (packed({"rows.jsonl": b'{"prompt": "\xff"}'}), "The file is not UTF-8: line 1, byte 13 of it, is 0xFF. Save"
          " it as UTF-8 and upload it again."),
-        (packed(**{"a.png": b""}), "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object"
+        (packed({"a.png": b""}), "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object"
          " per line."),
     ],
 )  # fmt: skip
@@ -174,7 +174,7 @@ def test_images_of_somebody_else_are_refused_by_their_address(owner: User) -> No
     """Also those that an earlier upload of one's own has, when its datasets are gone."""
     bob = factories.user(username="bob")
     theirs = addresses(upload(owner, with_images("a.png")))[0]
-    dataset = upload(bob, packed(**{"rows.jsonl": lines(asked(theirs))}))
+    dataset = upload(bob, packed({"rows.jsonl": lines(asked(theirs))}))
     assert (dataset.is_usable, DatasetImage.objects.filter(dataset=dataset).exists()) == (False, False)
     assert dataset.problems[0]["problem"].startswith(f"You have no access to {theirs}.")
     with pytest.raises(FileNotFoundError):
