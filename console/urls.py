@@ -26,7 +26,15 @@ from console.views.chat import (
     tree,
 )
 from console.views.comparisons import base, columns, comparisons, votes
-from console.views.datasets import datasets, derive, edits as row_edits, imports, rows, works as dataset_works
+from console.views.datasets import (
+    datasets,
+    derive,
+    edits as row_edits,
+    imports,
+    row_images,
+    rows,
+    works as dataset_works,
+)
 from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints, reports
 from console.views.settings import (
     about,
@@ -165,6 +173,7 @@ dataset_urls = [
     path("datasets/imports/<uuid:pk>/cancel/", imports.cancel, name="dataset-import-cancel"),
     path("datasets/imports/<uuid:pk>/again/", imports.again, name="dataset-import-again"),
     path("datasets/sample/", datasets.sample, name="dataset-sample"),
+    path("datasets/images/<str:file>", row_images.show, name="dataset-image"),
     path("datasets/<uuid:pk>/", datasets.detail, name="dataset-detail"),
     path("datasets/<uuid:pk>/rows/", rows.index, name="dataset-rows"),
     path("datasets/<uuid:pk>/rows/<int:line>.json", rows.raw, name="dataset-row"),

@@ -23,6 +23,7 @@ from .services.costs import ledger, price_sync
 from .services.datasets import sweep as dataset_sweep, token_counts
 from .services.datasets.cloud import imports
 from .services.datasets.edits import works
+from .services.datasets.images import kept
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.endpoints.reports import reports
 from .services.health import probes
@@ -197,7 +198,7 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune, takeaways.prune)
-    for part in (*rows, images.prune, imports.prune, dataset_sweep.prune, ledger.end_orphans):
+    for part in (*rows, images.prune, imports.prune, dataset_sweep.prune, kept.prune, ledger.end_orphans):
         _try(part, timezone.now())
 
 

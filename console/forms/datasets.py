@@ -13,7 +13,7 @@ from jobs.services.datasets import spec
 
 from .fields import DisplayNameField, MultilineField, check_name_length, lazy_text, report_problems
 
-ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
+ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,.zip,application/jsonl,application/json,text/csv,application/zip"
 NOWHERE = -1
 SIMILARITIES = (
     (0, _("Equal rows only")),
@@ -35,7 +35,7 @@ class UploadForm(forms.Form):
     known: Dataset | None = None
 
     file = forms.FileField(
-        label=_("JSONL, CSV or JSON file"),
+        label=_("JSONL, CSV, JSON, or zip file"),
         error_messages={
             "required": _("Choose a file first."),
             "missing": _("Choose a file first."),

@@ -6,7 +6,7 @@ from pathlib import Path
 from . import store
 from .folder import PARTIAL, FolderFiles
 
-FOLDERS = ("datasets", "pictures")
+FOLDERS = ("datasets", "dataset-images", "pictures")
 
 
 def copy_from_folder() -> Iterator[tuple[str, bool]]:

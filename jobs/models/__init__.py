@@ -24,7 +24,7 @@ from .chat import (
     Vote,
     with_images,
 )
-from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
+from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetImage, DatasetPart, DatasetShape
 from .dataset_work import DatasetImport, DatasetWork, ImportState, RowEdit, WorkKind, WorkState
 from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
@@ -88,6 +88,7 @@ __all__ = [
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "DatasetImage",
     "DatasetImport",
     "Delivery",
     "DeliveryState",

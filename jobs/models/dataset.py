@@ -57,6 +57,7 @@ class Dataset(models.Model):
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
     {"line", "turns": [{"role", "text"}]}; `notes` sentences about what was tolerated (a byte order mark, blank lines).
     `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.
+    `image_count` is how many images the rows have, each as often as it is in one; they count in `token_estimate`.
     `stats` has the figures of the rows: {"median", "p95", "longest", "longest_line"} in tokens, {"answer_share"} in
     percent and {"bins"}, [from, to, rows] with the lower end left out; {"with_template"}: the tokens are reckoned as
     those of `token_estimate`. For a file with a `shape`, {"rows", "convertible"}. It is empty for what was checked
@@ -89,6 +90,7 @@ class Dataset(models.Model):
     invalid_rows = models.PositiveIntegerField(default=0)
     character_count = models.PositiveBigIntegerField(default=0)
     token_estimate = models.PositiveBigIntegerField(default=0)
+    image_count = models.PositiveIntegerField(default=0)
     token_counts = models.JSONField(default=dict)
     rows_over = models.JSONField(default=dict)
     stats = models.JSONField(default=dict)
@@ -143,3 +145,18 @@ class Dataset(models.Model):
         """For a limit between two of ROW_LIMITS, the rows over the larger: at least so many are too long."""
         limit = next((limit for limit in ROW_LIMITS if limit >= tokens), 0)
         return int(self.rows_over.get(str(limit), 0))
+
+
+class DatasetImage(models.Model):
+    """An image that came with an upload and that rows of the dataset name. `file` is its SHA-256 with an ending, and in
+    the file store as `dataset-images/<owner>/<file>`; datasets of one person have it in common."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="images")
+    file = models.CharField(max_length=70)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "file"], name="one_image_a_dataset")]
+        indexes = [models.Index(fields=["file"], name="dataset_image_file")]
+
+    def __str__(self) -> str:
+        return self.file

@@ -1,7 +1,9 @@
 """Makes a stranger's picture harmless: `sandbox/image.py KIND SIDE`, the file on stdin, a line of JSON and bytes out.
+`sandbox/image.py many SIDE` takes one after another: of each a line of JSON and its bytes, in and out.
 
-A program of its own, started by its path for one picture. Whatever a decoder can be talked into happens within these
-limits: no file, socket or process can be opened, and what comes out is pixels that were drawn anew, without metadata.
+A program of its own, started by its path for one picture, or for those of one person. Whatever a decoder can be talked
+into happens within these limits: no file, socket or process can be opened, and what comes out is pixels that were drawn
+anew, without metadata.
 """
 
 import copy
@@ -25,12 +27,15 @@ LATER = (copy, ExifTags, ImageColor, ImageMode, ImagePalette, TiffImagePlugin)
 MEGABYTE = 2**20
 MEMORY = 400 * MEGABYTE
 CPU_SECONDS = 5
+# Of all pictures together, where one child opens many.
+CPU_SECONDS_OF_MANY = 600
 LARGEST_RESULT = 6 * MEGABYTE
 LARGEST_PNG = MEGABYTE // 2
 MAX_PIXELS = 24_000_000
 # Its decoder keeps three copies of the picture.
 MAX_WEBP_PIXELS = 16_000_000
 MIN_PIXELS = 8
+MANY = "many"
 ORIENTATION = 0x0112
 KINDS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "PNG": PngImageFile,
@@ -53,9 +58,10 @@ class Refused(Exception):
     """`str(error)` is a word that the console turns into a sentence."""
 
 
-def limit() -> None:
+def limit(hard: int = 0) -> None:
+    """`hard`: seconds of the processor that cannot be passed, however the limit of one picture is moved."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, hard or CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_RESULT, LARGEST_RESULT))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
@@ -117,9 +123,14 @@ def encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
     return "image/jpeg", content.getvalue()
 
 
-def clean_image(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
+def clean_image(content: bytes, kind: str, side: int, *, still: bool = False) -> tuple[dict[str, Any], bytes]:
+    """`still`: one with several frames is refused; otherwise the first is drawn."""
     try:
-        image = shrink(open_image(content, kind), side)
+        opened = open_image(content, kind)
+        if still and getattr(opened, "n_frames", 1) > 1:
+            raise Refused("animated")
+        is_turned = orientation(opened) in TURNS
+        image = shrink(opened, side)
         content_type, result = encode(image, kind)
     except Refused as error:
         return {"refused": str(error)}, b""
@@ -129,7 +140,27 @@ def clean_image(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], b
         return {"refused": "heavy"}, b""
     except Exception:
         return {"refused": "broken"}, b""
-    return {"content_type": content_type, "width": image.width, "height": image.height}, result
+    head = {"content_type": content_type, "width": image.width, "height": image.height, "turned": is_turned}
+    return head, result
+
+
+def answer(head: dict[str, Any], result: bytes) -> None:
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + result)
+    sys.stdout.flush()
+
+
+def clean_many(side: int) -> None:
+    """Until the input ends. Each has the processor time of one that is alone."""
+    limit(CPU_SECONDS_OF_MANY)
+    while asked := sys.stdin.buffer.readline():
+        known = json.loads(asked)
+        content = sys.stdin.buffer.read(known["size"])
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU_SECONDS, CPU_SECONDS_OF_MANY))
+        head, result = clean_image(content, known["kind"], side, still=True)
+        if len(result) > LARGEST_RESULT:
+            head, result = {"refused": "heavy"}, b""
+        answer({**head, "size": len(result)}, result)
 
 
 def main() -> None:
@@ -137,10 +168,11 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     kind, side = sys.argv[1], int(sys.argv[2])
     Image.preinit()
+    if kind == MANY:
+        clean_many(side)
+        return
     limit()
-    head, result = clean_image(sys.stdin.buffer.read(), kind, side)
-    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + result)
-    sys.stdout.flush()
+    answer(*clean_image(sys.stdin.buffer.read(), kind, side))
 
 
 if __name__ == "__main__":

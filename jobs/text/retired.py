@@ -11,6 +11,7 @@ TEXTS = (
     gettext_noop(
         "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission to read. Remove it and upload the file again."
     ),
+    gettext_noop("Remove it. The models that you can tune here learn from text only."),
     gettext_noop("Every row is at fault. Correct the rows and upload the file again."),
     gettext_noop("The terms of the model have to be accepted first. Make a clone of the job, which asks for it."),
     gettext_noop("Choose 1 to %(most)d hours."),

@@ -1,5 +1,6 @@
 """A dataset from Cloud Storage, by the services and the storage client that everything uses: each world the same."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,13 @@ from django.utils import timezone
 
 from jobs.models import DatasetImport, ImportState
 from jobs.services.datasets.cloud import imports, source
+from jobs.services.datasets.images import sending, uploads
 from jobs.vertex import get_gateway
 from jobs.vertex.port import Storage
 from tests.contract.conftest import BUCKET, World
+from tests.support import factories
 from tests.support.stored import path_of
+from tests.support.zips import asked, contents, lines, packed
 
 pytestmark = pytest.mark.django_db
 ROW = json.dumps({"prompt": "Hello?", "completion": "Ahoy! " * 3}).encode() + b"\n"
@@ -74,3 +78,18 @@ def test_what_is_not_there(owner: User, storage: Storage) -> None:
     assert [row.state for row in (missing, no_bucket)] == [ImportState.FAILED] * 2
     assert missing.error == f"There is no file {missing.uri}. Check the path, or browse for the file."
     assert no_bucket.error == "There is no bucket no-such-bucket-here. Check its name."
+
+
+def test_images_of_an_upload_are_there_for_a_job(owner: User, world: World, storage: Storage) -> None:
+    """In both words for them, and each is sent once."""
+    rows = lines(asked("a.png"), contents("b.png"))
+    images = {"a.png": factories.png("red"), "b.png": factories.png("blue")}
+    dataset, _is_known = uploads.create(owner, io.BytesIO(packed({"rows.jsonl": rows, **images})), "set.zip")
+    storage.ensure_bucket(BUCKET)
+    sent = [sending.send(dataset, lambda: True) for _time in range(2)]
+    assert sent == [sending.Sent(2), sending.Sent(0)]
+    uri = f"{BUCKET}/datasets/{dataset.pk}.jsonl"
+    world.gateway.storage.upload(path_of(dataset), uri)
+    spec = world.spec(training_dataset_uri=uri, validation_dataset_uri="")
+    job = world.ended(world.gateway.tuning.create(spec))
+    assert (job.error, job.state) == (None, "SUCCEEDED")

@@ -1,11 +1,14 @@
 """One click, one paid job: at each point where the worker can die or the reply can be lost."""
 
+import io
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 
+from jobs.files import store
 from jobs.models import JobEvent
+from jobs.services.datasets.images import uploads
 from jobs.services.remote import create_once, row_claim
 from jobs.services.tuning import jobs
 from jobs.states import Phase
@@ -13,6 +16,7 @@ from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
 from tests.fakes import Crash
 from tests.support import factories
 from tests.support.row_driver import Driver
+from tests.support.zips import with_images
 
 pytestmark = pytest.mark.django_db
 
@@ -223,3 +227,31 @@ def test_what_fails_before_the_mark_was_not_sent(driver, job, caplog):
     job.refresh_from_db()
     assert (job.phase, job.attempt, job.submit_started_at, job.strikes) == ("INTENT", 0, None, 1)
     assert f"A step of TuningJob {job.pk} failed" in caplog.text
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.parametrize("call", ["storage.list_folder", "storage.upload", "storage.find_object"])
+def test_images_of_the_rows_are_there_before_the_job(driver, fake_gateway, owner, call):
+    """Also when the worker dies on the way; each is sent once that it is not there."""
+    dataset, _is_known = uploads.create(owner, io.BytesIO(with_images("a.png", "b.png")), "set.zip")
+    job = factories.job(owner=owner, dataset=dataset, next_check_at=driver.now, request_hash="c0ffee00" * 8)
+    fake_gateway.crash(call, after=True)
+    fake_gateway.automatic = True
+    driver.until(job, phase="CLOSED")
+    folder = f"gs://garden-local/datasets/users/{owner.pk}/images/"
+    sent = {uri.removeprefix(folder) for uri in fake_gateway.storage.objects if uri.startswith(folder)}
+    assert (job.state, sent) == ("SUCCEEDED", set(dataset.images.values_list("file", flat=True)))
+    one_create(fake_gateway, job)
+
+
+def test_an_image_that_is_gone_ends_the_job_before_it_costs_anything(driver, fake_gateway, owner):
+    dataset, _is_known = uploads.create(owner, io.BytesIO(with_images("a.png")), "set.zip")
+    store.delete(f"dataset-images/{owner.pk}/{dataset.images.get().file}")
+    job = factories.job(owner=owner, dataset=dataset, next_check_at=driver.now)
+    driver.until(job, phase="CLOSED")
+    assert (job.state, job.error_field, job.error_message, fake_gateway.ledger) == (
+        "FAILED", "dataset",
+        "The image in line 1 of the dataset set is missing from this server. Upload the zip file with the rows and"
+        " their images again.",
+        [],
+    )  # fmt: skip

@@ -74,7 +74,7 @@ OURS = {
     "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
     "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field", "EndpointReport.kind",
-    "MachinePrice.machine_type", "MachinePrice.region",
+    "MachinePrice.machine_type", "MachinePrice.region", "DatasetImage.file",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}

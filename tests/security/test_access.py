@@ -75,6 +75,7 @@ PLAIN = {
     "dataset-list": Route(),
     "dataset-upload": Route(methods=POST),
     "dataset-sample": Route(methods=POST),
+    "dataset-image": Route(rest={"file": "x.png"}),
     "dataset-import-begin": Route(methods=POST),
     "chat": Route(methods=ALL),
     "chat-picture-add": Route(methods=POST),

@@ -25,6 +25,7 @@ REST = {
     "settings-email-confirm": {"token": "made-up"},
     "confirm": {"pending_id": "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"},
     "settings-picture": {"name": "x.png"},
+    "dataset-image": {"file": "x.png"},
     "readyz-of": {"kind": "worker"},
     "settings-document": {"slug": "operations"},
     "sign-in-link": {"token": "made-up"},

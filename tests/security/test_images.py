@@ -17,8 +17,8 @@ from PIL import Image, PngImagePlugin
 from jobs.errors import ImageRefused
 from jobs.models import Picture
 from jobs.sandbox import image
-from jobs.services.chat import image_file
-from jobs.services.chat.image_file import CleanImage, clean
+from jobs.services.image_files import image_file
+from jobs.services.image_files.image_file import CleanImage, clean
 from tests.support.share import one_of
 
 SIDE = 896

@@ -76,7 +76,7 @@ def addresses(name, grown):
         "publisher": ["google", "other"], "slug": ["gemma3", "operations"], "name": ["tour/settings-en.webp"],
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
         "pending_id": [uuid.uuid4()], "number": [0, grown["added"]],
-        "kind": ["search", "compare", "edits"],
+        "kind": ["search", "compare", "edits"], "file": ["x.png"],
     }  # fmt: skip
     found: list[dict[str, Any]] = [{}]
     for key in keys:

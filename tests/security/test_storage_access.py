@@ -294,12 +294,36 @@ def lines(row, uri):
 
 @pytest.mark.parametrize("row", REFERENCES)
 def test_a_row_that_names_an_object_is_not_taken(bob, ann, job, row):
-    """Whosever it is: the models that can be tuned learn from text only, but a server may look at every field."""
+    """Where no image is expected, whosever it is: a server may look at every field."""
     for line in lines(row, f"{job.output_uri}/image.png"):
         dataset = datasets.create(bob, file=io.BytesIO(line), file_name="rows.jsonl")
         assert (dataset.is_usable, dataset.problems[0]["problem"]) == (False, "This part is an image or a file.")
         with pytest.raises(NotAllowedNow):
             jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
+
+
+IMAGE_ROWS = [
+    {"messages": [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "URI"}}]},
+        {"role": "assistant", "content": "Ahoy!"},
+    ]},
+    {"contents": [
+        {"role": "user", "parts": [{"fileData": {"mimeType": "image/png", "fileUri": "URI"}}]},
+        {"role": "model", "parts": [{"text": "Ahoy!"}]},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", IMAGE_ROWS)
+def test_an_image_of_somebody_else_is_not_taken(bob, ann, job, fake_gateway, row):
+    """Nor sent, when the right to it was taken away after the row was checked."""
+    for line in lines(row, f"{job.output_uri}/image.png"):
+        own, theirs = (datasets.create(who, file=io.BytesIO(line), file_name="rows.jsonl") for who in (job.owner, bob))
+        assert (own.is_usable, theirs.is_usable) == (True, False)
+        assert theirs.problems[0]["problem"].startswith(f"You have no access to {job.output_uri}/image.png.")
+        kept = factories.dataset(owner=bob, image_count=1)
+        path_of(kept).write_bytes(line)
+        assert references.why_not_sent(kept).startswith(f"Line 1 of the dataset Questions refers to {job.output_uri}/")
 
 
 def test_an_address_in_a_text_is_a_text(bob):

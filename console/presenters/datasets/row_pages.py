@@ -8,6 +8,7 @@ from jobs.models import Dataset, DatasetWork, RowEdit, WorkKind, WorkState
 from jobs.services.datasets.edits import changes, choices, works
 from jobs.services.datasets.edits.reading import rows_at
 from jobs.services.datasets.file import Line, open_file
+from jobs.services.datasets.images.judge import Judge
 from jobs.services.datasets.preview import ShownRow, preview_row
 
 EDITS_A_PAGE, GROUPS_A_PAGE, CHANGES_A_PAGE = 20, 20, 10
@@ -78,13 +79,13 @@ def slice_of(asked: str, count: int, each: int) -> Slice:
 def with_edits(dataset: Dataset, rows: Iterable[ShownRow]) -> list[EditedRow]:
     rows = list(rows)
     edits = {edit.line: edit for edit in RowEdit.objects.filter(dataset=dataset, line__in=[row.line for row in rows])}
-    return [_apply_edit(row, edits.get(row.line)) for row in rows]
+    return [_apply_edit(dataset, row, edits.get(row.line)) for row in rows]
 
 
-def _apply_edit(row: ShownRow, edit: RowEdit | None) -> EditedRow:
+def _apply_edit(dataset: Dataset, row: ShownRow, edit: RowEdit | None) -> EditedRow:
     if edit is None or edit.is_deletion:
         return EditedRow(row, edit)
-    return EditedRow(_show(row.line, edit.text.encode()), edit)
+    return EditedRow(_show(dataset, row.line, edit.text.encode()), edit)
 
 
 def pending_pairs(dataset: Dataset, page: Slice) -> list[Pair]:
@@ -94,16 +95,16 @@ def pending_pairs(dataset: Dataset, page: Slice) -> list[Pair]:
         saved = rows_at(file, lines)
     return [
         Pair(
-            _show(edit.line, saved[edit.line]) if edit.line in saved else None,
-            _show(edit.line or 0, edit.text.encode()) if edit.text else None,
+            _show(dataset, edit.line, saved[edit.line]) if edit.line in saved else None,
+            _show(dataset, edit.line or 0, edit.text.encode()) if edit.text else None,
             edit,
         )
         for edit in edits
     ]
 
 
-def _show(line: int, data: bytes) -> ShownRow:
-    return preview_row(Line(line, data))
+def _show(dataset: Dataset, line: int, data: bytes) -> ShownRow:
+    return preview_row(Line(line, data), Judge(dataset.owner))
 
 
 def work_of(dataset: Dataset, kind: WorkKind) -> DatasetWork | None:
@@ -118,7 +119,7 @@ def groups_of(dataset: Dataset, work: DatasetWork, page: Slice) -> list[ShownGro
     for number, group in enumerate(groups, page.first):
         kept = choices.kept_of(work, number)
         rows = [
-            GroupedRow(_show(line, found[line]), percent, line == kept)
+            GroupedRow(_show(dataset, line, found[line]), percent, line == kept)
             for line, percent in group[:ROWS_OF_A_GROUP]
             if line in found
         ]
@@ -140,11 +141,11 @@ def changed_pairs(old: Dataset, new: Dataset, work: DatasetWork, part: str, page
     for dataset, side in ((old, 0), (new, 1)):
         with open_file(dataset) as file:
             texts.append(rows_at(file, {pair[side] for pair in pairs if pair[side]}))
-    return [Pair(_show_side(texts[0], was), _show_side(texts[1], now)) for was, now in pairs]
+    return [Pair(_show_side(old, texts[0], was), _show_side(new, texts[1], now)) for was, now in pairs]
 
 
-def _show_side(texts: dict[int, bytes], line: int | None) -> ShownRow | None:
-    return _show(line, texts[line]) if line in texts else None
+def _show_side(dataset: Dataset, texts: dict[int, bytes], line: int | None) -> ShownRow | None:
+    return _show(dataset, line, texts[line]) if line in texts else None
 
 
 def version_before(dataset: Dataset) -> Dataset | None:

@@ -8,7 +8,7 @@ from console.forms.datasets import UploadForm
 from console.web.http import ConsoleRequest
 from jobs import errors, live
 from jobs.models import Dataset
-from jobs.services.datasets import datasets
+from jobs.services.datasets.images import uploads
 
 SECONDS_BETWEEN = 0.3
 
@@ -20,12 +20,9 @@ def save_upload(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
     file = form.cleaned_data["file"]
     told = report_reading(request.user.pk, form.cleaned_data["reading"])
     try:
-        form.known = datasets.same_file(request.user, file)
-        if form.known:
-            return form.known
-        return datasets.create(
-            request.user, file=file, file_name=file.name, name=form.cleaned_data["name"], progress=told
-        )
+        dataset, is_known = uploads.create(request.user, file, file.name, form.cleaned_data["name"], told)
+        form.known = dataset if is_known else None
+        return dataset
     except errors.DatasetRejected as error:
         form.add_error("file", str(error))
         return None

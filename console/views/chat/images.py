@@ -7,15 +7,12 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.chat.images import add_image, alt_of, endpoint_of
-from console.web.http import ConsoleRequest
+from console.web.http import ConsoleRequest, respond_with_image
 from jobs.errors import ImageRefused
 from jobs.models import Picture
 from jobs.services.chat import images
 
 LONGEST_BOX = 36
-ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
-# An image that is a page of its own needs the browser's own styles.
-IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @require_POST
@@ -46,11 +43,7 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         content = images.read(picture)
     except FileNotFoundError:
         raise Http404 from None
-    response = HttpResponse(content, content_type=picture.content_type)
-    response["Cache-Control"] = "private, max-age=31536000, immutable"
-    response["Content-Security-Policy"] = IMAGE_POLICY
-    response["Content-Disposition"] = f'inline; filename="picture.{ENDINGS[picture.content_type]}"'
-    return response
+    return respond_with_image(content, picture.content_type)
 
 
 @require_POST

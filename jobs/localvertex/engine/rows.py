@@ -34,6 +34,7 @@ NO_TOOLS = (
     "tools: the chat template of this model knows no tools. Take tools and tool_calls out, or choose a model whose"
     " template has them"
 )
+NO_IMAGES = "this model reads text only: take the images out, or choose a model that reads images"
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 Fetch = Callable[[str], bytes]  # what a gs:// path holds; raises ImageError
 
@@ -205,7 +206,7 @@ def read_rows(path: Path, what: str, images: bool = False, tools: bool = False) 
         try:
             rows.append(parse_line(line, beside(path)))
             if not images and any(turn.images for turn in rows[-1]):
-                raise RowError("this model reads text only: take the images out, or choose a model that reads images")
+                raise RowError(NO_IMAGES)
             if not tools and rows[-1].uses_tools:
                 raise RowError(NO_TOOLS)
         except RowError as error:

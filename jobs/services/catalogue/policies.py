@@ -32,6 +32,14 @@ def why_not_deploy(model: PublisherModel) -> str:
     return _("Vertex AI doesn't offer deployment for this model.")
 
 
+def learns_from_images(model: PublisherModel) -> bool:
+    """As Google documents it for managed tuning; the local server teaches every model that sees."""
+    facts = tuning_facts(model.name)
+    if facts and "image" in facts.modality:
+        return True
+    return bool(settings.VERTEX_API_ENDPOINT) and "image" in model.data.get("modalities", ())
+
+
 def writes_text(model: PublisherModel) -> bool:
     return find_purpose(model.name, model.data.get("sample_request") or {}) == Purpose.TEXT
 

@@ -17,10 +17,9 @@ from jobs.errors import ImageGone, NotAllowedNow
 from jobs.files import store
 from jobs.models import Endpoint, Message, Picture, PublisherModel
 from jobs.services.catalogue.facts import facts_of
+from jobs.services.image_files.image_file import LARGEST_FILE, clean
 from jobs.services.storage.file_owner import may_sweep
 from jobs.text.deferred import gettext as _, ngettext
-
-from .image_file import LARGEST_FILE, clean
 
 __all__ = [
     "LARGEST_FILE", "MAX_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",

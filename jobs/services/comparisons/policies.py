@@ -139,5 +139,5 @@ def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
     if len(branch) < 2:
         return _("This answer has no question, so it can't become a row.")
     if any(turn.has_pictures for turn in branch):
-        return _("This conversation has images. The models that can be tuned here learn from text only.")
+        return _("This conversation has images. A row that is made from a conversation can have text only.")
     return ""

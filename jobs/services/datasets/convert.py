@@ -9,9 +9,10 @@ from typing import IO, Any
 
 from jobs.models import DatasetShape
 from jobs.text.deferred import gettext as _
+from jobs.text.printable import printable
 
 from .file import LONGEST_LINE, SNIPPET, Lines, Problem, decode_line
-from .rows import Complaint, Row, printable, read_json, read_object
+from .rows import Complaint, Row, read_json, read_object
 from .shape import elements, is_lines
 from .table import Columns, Record, Table, look, records
 

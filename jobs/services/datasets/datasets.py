@@ -21,6 +21,7 @@ from jobs.text.deferred import gettext as _
 from . import policies, spec, versions
 from .convert import convert_rows
 from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copy_file, open_file, why_gone
+from .images.judge import Judge
 from .shape import shape_of
 
 Progress = Callable[[int], None]
@@ -54,11 +55,13 @@ def create(
     progress: Progress | None = None,
     guard: versions.Guard | None = None,
     limit: int | None = None,
+    judge: Judge | None = None,
 ) -> Dataset:
     """Keeps the file even with bad rows, so that the report can be read; it cannot be used until it is corrected.
 
     A name that is in use gets a new version. `progress` is told the number of rows read, every few thousand rows.
-    `limit`: how many bytes the file may have, if not as many as an upload.
+    `limit`: how many bytes the file may have, if not as many as an upload. `judge`: of the images that rows name, where
+    some came along with them.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
     size, limit = _size_of(file), spec.limit_of(limit)
@@ -70,12 +73,16 @@ def create(
     for attribute, value in (vars(origin) if origin else {}).items():
         setattr(dataset, attribute, value)
     dataset.shape = shape_of(file, file_name)
+    report = Report(owner.pk, judge or Judge(owner))
     with store.draft(dataset.stored_name) as draft:
-        (_keep if dataset.shape else _fill)(dataset, file, draft, progress or _silent, limit)
+        if dataset.shape:
+            _keep(dataset, file, draft, progress or _silent, limit)
+        else:
+            _fill(dataset, file, draft, progress or _silent, limit, report)
         seen = versions.compare_with_previous(dataset, draft)
         try:
             store.keep(draft, dataset.stored_name)
-            versions.save(dataset, seen, guard)
+            versions.save(dataset, seen, guard, report.files)
         except BaseException:
             store.discard(dataset.stored_name)
             raise
@@ -117,7 +124,10 @@ def _restore(dataset: Dataset, file: IO[bytes]) -> None:
     notes = dataset.notes
     try:
         with store.draft(dataset.stored_name) as draft:
-            (_keep if dataset.shape else _fill)(dataset, file, draft, _silent, spec.limit_of())
+            if dataset.shape:
+                _keep(dataset, file, draft, _silent, spec.limit_of())
+            else:
+                _fill(dataset, file, draft, _silent, spec.limit_of(), _report_of(dataset))
             store.keep(draft, dataset.stored_name)
     finally:
         file.seek(0)
@@ -125,9 +135,13 @@ def _restore(dataset: Dataset, file: IO[bytes]) -> None:
     dataset.save()
 
 
-def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, limit: int) -> None:
+def _report_of(dataset: Dataset) -> Report:
+    return Report(dataset.owner_id, Judge(dataset.owner))
+
+
+def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, limit: int, report: Report) -> None:
     """One pass, in the memory of one line. Blank lines stay while there are problems, so that line numbers hold."""
-    lines, report = Lines(file, limit), Report()
+    lines = Lines(file, limit)
     with path.open("wb") as copy:
         for line in lines:
             copy.write(line.data + b"\n")
@@ -152,7 +166,7 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, lim
 def _take_in(dataset: Dataset, report: Report) -> None:
     dataset.format = report.format
     dataset.valid_rows, dataset.invalid_rows = report.valid_rows, report.invalid_rows
-    dataset.rows_over = dict(report.rows_over)
+    dataset.rows_over, dataset.image_count = dict(report.rows_over), report.image_count
     dataset.character_count, dataset.token_estimate = report.characters, report.tokens
     dataset.problems, dataset.preview = report.problems, report.preview
     dataset.stats = report.measure.as_dict()
@@ -196,7 +210,7 @@ def check_again(dataset: Dataset) -> None:
     """For a dataset of a time when less was found out about a file. No file was larger than an upload then."""
     if dataset.shape or spec.why_too_large(dataset.byte_size):
         return
-    lines, report = _lines_of(dataset), Report()
+    lines, report = _lines_of(dataset), _report_of(dataset)
     for line in lines:
         report.add(line)
     _take_in(dataset, report)
@@ -242,8 +256,9 @@ def problems_jsonl(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 def _problems(dataset: Dataset) -> Iterator[dict[str, Any]]:
     with open_file(dataset) as file:
-        checked = convert_rows(file, dataset.shape) if dataset.shape else map(check_line, _nonempty_lines(file))
-        for one in checked:
+        judge = Judge(dataset.owner)
+        lines = (check_line(line, judge) for line in _nonempty_lines(file))
+        for one in convert_rows(file, dataset.shape) if dataset.shape else lines:
             for problem in one.problems:
                 yield problem.as_dict()
 

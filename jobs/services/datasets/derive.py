@@ -19,6 +19,7 @@ from jobs.text.deferred import gettext as _, ngettext
 from . import datasets, policies, spec
 from .convert import Converted, convert_rows, first_rows
 from .file import PROBLEMS_KEPT, Line, Lines, check_line, decode_line, open_file
+from .images.judge import Judge
 from .rows import parse
 from .table import Columns, Table, look
 
@@ -89,10 +90,10 @@ def leave_out_rows(dataset: Dataset, numbers: Collection[int]) -> Dataset:
     known: Dataset | None = Dataset.objects.filter(made_from=dataset, recipe=recipe).first()
     if known and store.exists(known.stored_name):
         return known
-    left_out, unwanted = 0, frozenset(numbers)
+    left_out, unwanted, judge = 0, frozenset(numbers), Judge(dataset.owner)
     with store.scratch() as copy, open_file(dataset) as file:
         for line in Lines(file, None):
-            is_kept = line.number not in unwanted and check_line(line).row is not None
+            is_kept = line.number not in unwanted and check_line(line, judge).row is not None
             left_out += bool(line.data.strip()) and not is_kept
             copy.write(line.data + b"\n" if is_kept else b"")
         copy.seek(0)
@@ -140,7 +141,8 @@ def _hash_rows(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
         for line in Lines(file, None):
             row, _complaints = parse(decode_line(line))
             if row:
-                text = repr(row.turns).encode("utf-8", "surrogatepass")
+                images = tuple(image.address for image in row.images)
+                text = repr((row.turns, images) if images else row.turns).encode("utf-8", "surrogatepass")
                 yield line, int.from_bytes(hashlib.blake2b(text, digest_size=8, salt=salt).digest())
 
 

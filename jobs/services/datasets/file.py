@@ -10,10 +10,12 @@ from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
 from jobs.text.deferred import gettext as _, join, ngettext
+from jobs.text.printable import printable
 
+from .images import places
 from .measure import Measure, Reckoning
-from .remedies import add_again
-from .rows import Complaint, Row, parse, printable
+from .policies import add_again
+from .rows import Complaint, Judge, Row, parse
 
 LONGEST_LINE = 4 * 1024 * 1024
 CHUNK = 1024 * 1024
@@ -138,12 +140,13 @@ def why_gone(dataset: Dataset) -> str:
     return join(_("The file of the dataset %s is missing from this server.") % dataset.name, add_again(dataset))
 
 
-def check_line(line: Line) -> Checked:
+def check_line(line: Line, judge: Judge | None = None) -> Checked:
+    """`judge`: of the images that it names; without one only its form is looked at."""
     if line.too_long:
         complaint = Complaint("", _("The line is longer than 4 MB."), _("Split the row into shorter ones."))
         return _bad(line, [complaint], line.data[:SNIPPET].decode("utf-8", "replace"))
     text = decode_line(line)
-    row, complaints = parse(text)
+    row, complaints = parse(text, judge)
     return _bad(line, complaints, text) if row is None else Checked(row)
 
 
@@ -167,10 +170,16 @@ def _bad(line: Line, complaints: list[Complaint], text: str) -> Checked:
 
 @dataclass
 class Report:
+    """`files`: the images of the owner that rows name."""
+
+    owner_id: int
+    judge: Judge
     rows: int = 0
     valid_rows: int = 0
     blank_lines: int = 0
     characters: int = 0
+    image_count: int = 0
+    files: set[str] = field(default_factory=set)
     rows_over: Counter[str] = field(default_factory=Counter)
     formats: set[str] = field(default_factory=set)
     problems: list[dict[str, Any]] = field(default_factory=list)
@@ -186,7 +195,7 @@ class Report:
             self.blank_lines += 1
             return
         self.rows += 1
-        checked = check_line(line)
+        checked = check_line(line, self.judge)
         if checked.row is None:
             room = PROBLEMS_KEPT - len(self.problems)
             self.problems += [problem.as_dict() for problem in checked.problems[:room]]
@@ -197,7 +206,9 @@ class Report:
         self.valid_rows += 1
         self.formats.add(row.format)
         self.characters += row.characters
-        tokens = self.reckoning.add(row.turns)
+        self.image_count += len(row.images)
+        self.files.update(filter(None, (places.own_file(self.owner_id, image.address) for image in row.images)))
+        tokens = self.reckoning.add(row.turns, len(row.images))
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
         self.measure.add(number, self.rows, tokens, row.characters, row.answer_characters)
         if row.repeated:
@@ -205,7 +216,8 @@ class Report:
             self.first_repeated = self.first_repeated if self.repeated > 1 else (number, row.repeated)
         if len(self.preview) < PREVIEW_ROWS:
             turns = [{"role": role, "text": text[:PREVIEW_CHARACTERS]} for role, text in row.turns]
-            self.preview.append({"line": number, "turns": turns})
+            shown = {"images": len(row.images)} if row.images else {}
+            self.preview.append({"line": number, "turns": turns, **shown})
 
     @property
     def invalid_rows(self) -> int:

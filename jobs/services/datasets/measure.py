@@ -21,6 +21,8 @@ A_DENSE, A_FOREIGN, AN_OTHER = 0.65, 0.25, 0.8
 # Gemma's template: <start_of_turn>, the role, a line break, <end_of_turn>, a line break; <bos> for the row. System
 # instructions are put in front of the first turn.
 A_TURN, A_SYSTEM_TURN, A_ROW = 5, 1, 1
+# Of Gemma 3 from 4B on: 256 for what it sees, and the marks before and after.
+AN_IMAGE = 258
 ROWS_LOOKED_AT = 2000
 
 
@@ -42,11 +44,11 @@ class Reckoning:
         self.rows = self.marks = self.characters = self.looked_at = 0
         self.found = 0.0
 
-    def add(self, turns: Iterable[tuple[str, str]]) -> int:
+    def add(self, turns: Iterable[tuple[str, str]], images: int = 0) -> int:
         """The tokens of the row, rounded up, so that one over a limit by a fraction counts as over it."""
         self.rows += 1
         looks = self.rows <= ROWS_LOOKED_AT or self.rows % 16 == 0
-        marks, characters, found = A_ROW, 0, 0.0
+        marks, characters, found = A_ROW + images * AN_IMAGE, 0, 0.0
         for role, text in turns:
             marks += A_SYSTEM_TURN if role == "system" else A_TURN
             characters += len(text)

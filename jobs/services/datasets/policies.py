@@ -52,6 +52,20 @@ def why_not_teach_tools(dataset: Dataset, base_model: str, model_title: str) -> 
     )
 
 
+def why_not_show_images(dataset: Dataset, model_title: str, *, learns: bool) -> str:
+    """`learns`: whether the base model learns from images."""
+    if learns or not dataset.image_count:
+        return ""
+    words = {"model": model_title}
+    return (
+        _(
+            "The rows of this dataset have images, and %(model)s learns from text only. Choose a base model that learns"
+            " from text and images, or a dataset without images."
+        )
+        % words
+    )
+
+
 def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
     """Why Vertex AI would refuse the pair."""
     if train.pk == validation.pk:
@@ -194,3 +208,10 @@ def _why_too_large(dataset: Dataset, remedy: str) -> str:
 
 def check_can_convert(dataset: Dataset) -> None:
     refuse_for(why_not_convert(dataset))
+
+
+def add_again(dataset: Dataset) -> str:
+    """How its file comes to the console once more: from where it came."""
+    if dataset.source_uri:
+        return _("Read %s again under “From Cloud Storage” on the Datasets page.") % dataset.source_uri
+    return _("Upload the file again.")

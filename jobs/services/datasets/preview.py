@@ -9,9 +9,12 @@ from itertools import islice
 from typing import Any
 
 from jobs.models import Dataset
+from jobs.text.printable import printable
 
 from .file import Line, Lines, Problem, check_line, open_file
-from .rows import printable, read_json
+from .images import places
+from .images.judge import Judge
+from .rows import read_json
 from .tool_rows import calls
 
 ROWS_A_PAGE = 10
@@ -25,10 +28,12 @@ PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\
 
 @dataclass(frozen=True)
 class Picture:
-    """`url` is empty when the picture is not inside the row: it is named and never fetched."""
+    """`url` is empty when the picture is not inside the row: it is named and never fetched. `file`: of one that came
+    with an upload, as the console keeps it for whoever uploaded it."""
 
     source: str
     url: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def page_of_rows(
 ) -> RowPage:
     """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`; so does
     `only_bad`, which shows rows with problems alone."""
-    wanted, page, read = query.casefold(), RowPage(), 0
+    wanted, page, read, judge = query.casefold(), RowPage(), 0, Judge(dataset.owner)
     with open_file(dataset) as file:
         for line in islice(Lines(file, None), max(first - 1, 0), None):
             read += len(line.data)
@@ -74,8 +79,9 @@ def page_of_rows(
                 page.following = line.number
                 break
             page.searched_to = line.number
-            if line.data.strip() and (not wanted or _has(line, wanted)) and (not only_bad or check_line(line).problems):
-                page.rows.append(preview_row(line))
+            is_wanted = line.data.strip() and (not wanted or _has(line, wanted))
+            if is_wanted and (not only_bad or check_line(line, judge).problems):
+                page.rows.append(preview_row(line, judge))
     return page
 
 
@@ -104,11 +110,11 @@ def _texts(value: Any) -> Iterator[str]:
             waiting += one.values() if isinstance(one, dict) else one
 
 
-def preview_row(line: Line) -> ShownRow:
+def preview_row(line: Line, judge: Judge | None = None) -> ShownRow:
     text = line.data.decode("utf-8", "replace")
     value, complaint = ({}, None) if line.too_long else read_json(text)
     turns = () if complaint else tuple(turns_of(value))
-    return ShownRow(line.number, turns, printable(text[:RAW_SHOWN]), len(text), check_line(line).problems)
+    return ShownRow(line.number, turns, printable(text[:RAW_SHOWN]), len(text), check_line(line, judge).problems)
 
 
 def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
@@ -149,13 +155,15 @@ def _text_of(part: Any) -> str:
 
 
 def image_of(part: dict[str, Any]) -> Picture | None:
-    link, inline, file = part.get("image_url"), part.get("inlineData"), part.get("fileData")
+    link = part.get("image_url")
+    inline, file = part.get("inlineData", part.get("inline_data")), part.get("fileData", part.get("file_data"))
     if isinstance(link, dict):
         return _picture(str(link.get("url", "")))
     if isinstance(inline, dict):
-        return _picture(f"data:{inline.get('mimeType', '')};base64,{inline.get('data', '')}")
+        kind = inline.get("mimeType", inline.get("mime_type", ""))
+        return _picture(f"data:{kind};base64,{inline.get('data', '')}")
     if isinstance(file, dict):
-        return _picture(str(file.get("fileUri", "")))
+        return _picture(str(file.get("fileUri", file.get("file_uri", ""))))
     return _picture("") if "image" in str(part.get("type", "")) else None
 
 
@@ -163,7 +171,7 @@ def _picture(address: str) -> Picture:
     if address.startswith("data:"):
         kind = printable(address[5:].partition(";")[0][:40])
         return Picture(kind, address if len(address) <= LARGEST_IMAGE and _is_image(address) else "")
-    return Picture(printable(address[:200]))
+    return Picture(printable(address[:200]), file=places.file_of(address))
 
 
 def _is_image(address: str) -> bool:

@@ -1,22 +1,20 @@
 """One row of training data: which of the three formats it is in, its turns, and what is wrong with it."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from jobs.models import DatasetFormat
 from jobs.text.deferred import gettext as _
 from jobs.text.json_words import explain
+from jobs.text.printable import printable
 
+from .images.parts import HINT, Fault, RowImage, is_image, read_part, references
 from .tool_rows import calls
 
 Turn = tuple[str, str]
-# The fields of OpenAI's and of Gemini's messages that name an image or a file.
-REFERRING = ("image_url", "fileData", "file_data")
-# However JSON may write gs:/, so that only such lines are looked through.
-HINT = re.compile(r"(?:[gG]|\\u00[46]7)(?:[sS]|\\u00[57]3)(?::|\\u003[aA])(?:\\?/|\\u002[fF])")
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Row:
     format: DatasetFormat
     turns: tuple[Turn, ...]
     repeated: str = ""
+    images: tuple[RowImage, ...] = ()
 
     @property
     def characters(self) -> int:
@@ -43,6 +42,14 @@ class Row:
     @property
     def answer_characters(self) -> int:
         return sum(len(text) for role, text in self.turns if role == "assistant")
+
+
+class Findings(list[Complaint]):
+    """What is wrong with a row, while it is read, and the images in its turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[RowImage] = []
 
 
 class Names:
@@ -59,40 +66,26 @@ class Names:
         return made
 
 
-def parse(text: str) -> tuple[Row | None, list[Complaint]]:
-    """The row, or at least one complaint."""
+# Why an image cannot be taken, if so: whether it is there, and may be read.
+Judge = Callable[[RowImage], Fault | None]
+
+
+def parse(text: str, judge: Judge | None = None) -> tuple[Row | None, list[Complaint]]:
+    """The row, or at least one complaint. Without a judge no address of an image is looked at."""
     names = Names()
     value, complaint = read_json(text, names)
     if complaint:
         return None, [complaint]
-    row, complaints = read_object(value)
-    if not complaints and HINT.search(text):
-        complaints = [_image(path) for path, _uri in references(value)]
+    row, findings = read_object(value)
+    complaints: list[Complaint] = findings
+    if row and HINT.search(text):
+        known = {id(image.source) for image in row.images}
+        complaints = [_hidden_image(path) for path, _uri, source in references(value) if id(source) not in known]
+    if row and judge and not complaints:
+        complaints = [Complaint(*fault) for image in row.images if (fault := judge(image))]
     if complaints:
         return None, complaints
     return (replace(row, repeated=printable(names.repeated[:40])) if row and names.repeated else row), complaints
-
-
-def references(value: Any) -> Iterator[tuple[str, str]]:
-    """Where something of a row names an object in Cloud Storage as an image or a file, and which: also where no turn
-    is, since a server may look there."""
-    waiting: list[tuple[str, Any]] = [("", value)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, list):
-            waiting += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-        elif isinstance(value, dict):
-            for name, item in value.items():
-                here = printable(f"{path}.{name}"[-100:].lstrip("."))
-                if name in REFERRING and (uri := _bucket_address(item)):
-                    yield here, uri
-                else:
-                    waiting.append((here, item))
-
-
-def _bucket_address(item: Any) -> str:
-    places = [item] if isinstance(item, str) else list(item.values()) if isinstance(item, dict) else []
-    return next((place for place in places if isinstance(place, str) and place.strip().lower().startswith("gs:/")), "")
 
 
 def read_json(text: str, names: Names | None = None) -> tuple[dict[str, Any], Complaint | None]:
@@ -127,13 +120,17 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Complaint:
     return Complaint("", problem, _("Write one JSON object per line, with double quotes around strings."))
 
 
-def read_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
+def read_object(value: dict[str, Any]) -> tuple[Row | None, Findings]:
+    """With the images of the row, whatever is wrong with it."""
     for name, reader in READERS.items():
         if name in value:
             row_format, turns, complaints = reader(value)
             complaints += [Complaint(*fault) for fault in calls.check_tools(value)]
-            return (None, complaints) if complaints else (Row(row_format, tuple(turns)), [])
-    return None, [_unknown_format(value)]
+            row = Row(row_format, tuple(turns), images=tuple(complaints.images))
+            return None if complaints else row, complaints
+    unknown = Findings()
+    unknown.append(_unknown_format(value))
+    return None, unknown
 
 
 def _unknown_format(value: dict[str, Any]) -> Complaint:
@@ -147,8 +144,8 @@ def _unknown_format(value: dict[str, Any]) -> Complaint:
     return Complaint("", _("The row has none of the fields prompt, messages or contents."), known)
 
 
-def _read_prompt(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
-    complaints: list[Complaint] = []
+def _read_prompt(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], Findings]:
+    complaints = Findings()
     turns = [
         (role, _text(value.get(name), name, complaints))
         for name, role in (("prompt", "user"), ("completion", "assistant"))
@@ -156,8 +153,8 @@ def _read_prompt(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list
     return DatasetFormat.PROMPT, turns, complaints
 
 
-def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
-    complaints: list[Complaint] = []
+def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], Findings]:
+    complaints = Findings()
     turns: list[Turn] = []
     for index, message in _items(value["messages"], "messages", complaints):
         path = f"messages[{index}]"
@@ -167,13 +164,14 @@ def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], li
         role = message.get("role")
         if role not in ("system", "user", "assistant", "tool"):
             complaints.append(_role(path, role, "system, user, assistant, tool"))
-        turns.append((str(role), _said(message, path, complaints)))
+        with _only_of_user(role, complaints):
+            turns.append((str(role), _said(message, path, complaints)))
     if not complaints:
         _check_order([role for role, _text in turns], "messages", "assistant", complaints)
     return DatasetFormat.MESSAGES, turns, complaints
 
 
-def _said(message: dict[str, Any], path: str, complaints: list[Complaint]) -> str:
+def _said(message: dict[str, Any], path: str, complaints: Findings) -> str:
     """The text, or the calls of a model that calls tools, which may say something, too."""
     if message.get("role") != "assistant" or "tool_calls" not in message:
         return _content(message.get("content"), f"{path}.content", complaints)
@@ -183,22 +181,24 @@ def _said(message: dict[str, Any], path: str, complaints: list[Complaint]) -> st
     return f"{said}\n{called}".strip()
 
 
-def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
-    complaints: list[Complaint] = []
+def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], Findings]:
+    complaints = Findings()
     turns: list[Turn] = []
     if "system_instruction" in value:
         complaints.append(
             Complaint("system_instruction", _("This field is ignored."), _("Rename it to systemInstruction."))
         )
     if "systemInstruction" in value:
-        turns.append(("system", _parts(value["systemInstruction"], "systemInstruction", complaints)))
+        with _only_of_user("system", complaints):
+            turns.append(("system", _parts(value["systemInstruction"], "systemInstruction", complaints)))
     for index, content in _items(value["contents"], "contents", complaints):
         path = f"contents[{index}]"
         role = content.get("role") if isinstance(content, dict) else None
         if isinstance(content, dict) and role not in ("user", "model", "function"):
             complaints.append(_role(path, role, "user, model, function"))
         answers = role == "function" or _has_response(content)
-        turns.append(("tool" if answers else str(role), _parts(content, path, complaints)))
+        with _only_of_user(role, complaints):
+            turns.append(("tool" if answers else str(role), _parts(content, path, complaints)))
     if not complaints:
         _check_order([role for role, _text in turns], "contents", "model", complaints)
     turns = [("assistant" if role == "model" else role, text) for role, text in turns]
@@ -210,20 +210,20 @@ def _has_response(content: Any) -> bool:
     return isinstance(parts, list) and any(isinstance(part, dict) and "functionResponse" in part for part in parts)
 
 
-Reader = Callable[[dict[str, Any]], tuple[DatasetFormat, list[Turn], list[Complaint]]]
+Reader = Callable[[dict[str, Any]], tuple[DatasetFormat, list[Turn], Findings]]
 READERS: dict[str, Reader] = {
     "messages": _read_messages, "contents": _read_contents, "prompt": _read_prompt, "completion": _read_prompt,
 }  # fmt: skip
 
 
-def _items(value: Any, path: str, complaints: list[Complaint]) -> list[tuple[int, Any]]:
+def _items(value: Any, path: str, complaints: Findings) -> list[tuple[int, Any]]:
     if isinstance(value, list) and value:
         return list(enumerate(value))
     complaints.append(Complaint(path, _("This is not a list of turns."), _("Write a list with at least two turns.")))
     return []
 
 
-def _content(value: Any, path: str, complaints: list[Complaint]) -> str:
+def _content(value: Any, path: str, complaints: Findings) -> str:
     """A text, or a list of text parts."""
     if not isinstance(value, list):
         return _text(value, path, complaints)
@@ -234,13 +234,33 @@ def _content(value: Any, path: str, complaints: list[Complaint]) -> str:
         here = f"{path}[{index}]"
         if isinstance(part, dict) and part.get("type") == "text":
             texts.append(_text(part.get("text"), f"{here}.text", complaints))
+        elif is_image(part):
+            _take_image(part, here, complaints)
         else:
-            is_image = isinstance(part, dict) and ("image_url" in part or "image" in str(part.get("type")))
-            complaints.append(_image(here) if is_image else _not_a_part(here))
+            complaints.append(_not_a_part(here))
     return "\n".join(texts)
 
 
-def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
+def _take_image(part: dict[str, Any], path: str, complaints: Findings) -> None:
+    found = read_part(part, path)
+    if isinstance(found, RowImage):
+        complaints.images.append(found)
+    else:
+        complaints.append(Complaint(*found))
+
+
+@contextmanager
+def _only_of_user(role: Any, complaints: Findings) -> Iterator[None]:
+    """A turn is read inside of it."""
+    before = len(complaints.images)
+    yield
+    if role != "user":
+        remedy = _("Move the image to a turn of the user.")
+        for image in complaints.images[before:]:
+            complaints.append(Complaint(image.path, _("Only turns of the user can have images."), remedy))
+
+
+def _parts(value: Any, path: str, complaints: Findings) -> str:
     parts = value.get("parts") if isinstance(value, dict) else None
     if not isinstance(parts, list) or not parts:
         remedy = _('Write {"role": "user", "parts": [{"text": "…"}]}.')
@@ -249,8 +269,8 @@ def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
     texts = []
     for index, part in enumerate(parts):
         here = f"{path}.parts[{index}]"
-        if isinstance(part, dict) and ("inlineData" in part or "fileData" in part):
-            complaints.append(_image(here))
+        if isinstance(part, dict) and "text" not in part and is_image(part):
+            _take_image(part, here, complaints)
         elif isinstance(part, dict) and ("functionCall" in part or "functionResponse" in part):
             text, fault = calls.read_part(part, here)
             texts.append(text)
@@ -262,7 +282,7 @@ def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
     return "\n".join(texts)
 
 
-def _text(value: Any, path: str, complaints: list[Complaint]) -> str:
+def _text(value: Any, path: str, complaints: Findings) -> str:
     if value is None:
         complaints.append(Complaint(path, _("The field is missing."), _("Add it with a text value.")))
     elif not isinstance(value, str):
@@ -277,7 +297,7 @@ def _text(value: Any, path: str, complaints: list[Complaint]) -> str:
     return ""
 
 
-def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Complaint]) -> None:
+def _check_order(roles: list[str], path: str, answerer: str, complaints: Findings) -> None:
     """A system turn first if at all, then questions and answers in turn; the last one is what is learnt."""
     start = 1 if roles[0] == "system" else 0
     for index, role in enumerate(roles[start:], start):
@@ -299,11 +319,6 @@ def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Co
         complaints.append(Complaint(path, _("The last turn is not from %s.") % answerer, remedy))
 
 
-def printable(text: str) -> str:
-    """Fit for a page and for PostgreSQL: JSON may carry half a surrogate pair, or a NUL."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
 def _role(path: str, role: Any, known: str) -> Complaint:
     problem = _("The role is missing.") if role is None else _("Unknown role: %s.") % printable(str(role)[:40])
     return Complaint(f"{path}.role", problem, _("Use one of: %s.") % known)
@@ -317,8 +332,8 @@ def _not_a_part(path: str) -> Complaint:
     return Complaint(path, _("This is not a text part."), _("Use text parts only."))
 
 
-def _image(path: str) -> Complaint:
-    remedy = _("Remove it. The models that you can tune here learn from text only.")
+def _hidden_image(path: str) -> Complaint:
+    remedy = _("Remove it, or make it an image part of its own in a turn of the user.")
     return Complaint(path, _("This part is an image or a file."), remedy)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from jobs.files import store
-from jobs.models import Dataset
+from jobs.models import Dataset, DatasetImage
 from jobs.models.dataset import DatasetQuerySet
 from jobs.services import audit
 from jobs.services.notifications import notifications
@@ -41,10 +41,11 @@ def compare_with_previous(dataset: Dataset, draft: Path) -> SinceBefore:
     return SinceBefore(previous, count_changes(previous, dataset, draft) if previous else {})
 
 
-def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None) -> None:
+def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None, images: Iterable[str] = ()) -> None:
     """As the next version when its name is in use. The lock on the person keeps two uploads from one number.
 
     `guard` is given the version before, under that lock; what it raises keeps the new one from being saved.
+    `images`: the files of the owner's images that rows name.
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=dataset.owner_id)
@@ -58,6 +59,7 @@ def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None) -> Non
             dataset.changes = seen.changes if previous == seen.previous else {}
             Dataset.objects.filter(family=previous.family).update(is_latest=False)
         dataset.save(force_insert=True)
+        DatasetImage.objects.bulk_create([DatasetImage(dataset=dataset, file=file) for file in sorted(images)])
         if dataset.made_from_id:
             notifications.note_dataset(dataset)
         audit.record("dataset.create", dataset, facts={"version": dataset.version})

@@ -5,7 +5,7 @@ it. Buttons and services ask here.
 from jobs.errors import refuse_for
 from jobs.models import Dataset, PublisherModel, TuningJob
 from jobs.services.catalogue import policies as catalogue
-from jobs.services.datasets.remedies import add_again
+from jobs.services.datasets.policies import add_again
 from jobs.text.deferred import gettext as _, join
 
 from .causes import Diagnosis, Fix

@@ -118,6 +118,11 @@ def own_folder(user: User) -> str:
     return f"{settings.VERTEX_BUCKET}/tuning/users/{user.pk}" if settings.VERTEX_BUCKET else ""
 
 
+def images_folder(owner_id: int) -> str:
+    """Where the images of this person's datasets lie for Vertex AI to read, by number as above."""
+    return f"{settings.VERTEX_BUCKET}/datasets/users/{owner_id}/images" if settings.VERTEX_BUCKET else ""
+
+
 def output_root(user: User) -> str:
     """What a new job is proposed a folder in."""
     if not user.is_superuser:
@@ -175,8 +180,8 @@ def _is_own(user: User, place: str) -> bool:
     claimant = _claimant(place)
     if claimant is not None:
         return claimant == user.pk
-    own = own_folder(user)
-    return bool(own and is_inside(place, own)) or _is_own_dataset(user, place)
+    own = [folder for folder in (own_folder(user), images_folder(user.pk)) if folder]
+    return any(is_inside(place, folder) for folder in own) or _is_own_dataset(user, place)
 
 
 def _is_own_dataset(user: User, place: str) -> bool:

@@ -273,6 +273,10 @@ def _bad_dataset(place: str, dataset: Dataset, terms: Terms) -> Iterator[Problem
         yield Problem("too_long", place, reason)
     elif reason := dataset_policies.why_not_teach_tools(dataset, terms.base_model, terms.model_title):
         yield Problem("no_tools", place, reason)
+    elif terms.base_model and (
+        reason := dataset_policies.why_not_show_images(dataset, terms.model_title, learns=terms.learns_from_images)
+    ):
+        yield Problem("no_images", place, reason)
 
 
 def _rule(find: Callable[[Values, Terms], Iterable[Problem]], *needs: str) -> Rule:

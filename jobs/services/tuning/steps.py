@@ -1,5 +1,6 @@
 """One step of a tuning job: what comes next follows from the row alone, so a crash anywhere resumes."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,10 +14,11 @@ from jobs.services.catalogue import regions
 from jobs.services.datasets import references
 from jobs.services.datasets.cloud import source
 from jobs.services.datasets.file import why_gone
+from jobs.services.datasets.images import sending
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
 from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds
 from jobs.states import UNSENT, UNSURE, Phase, TuningState
-from jobs.text.deferred import gettext as _
+from jobs.text.deferred import gettext as _, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.local_settings import as_labels
@@ -28,6 +30,8 @@ from .container.request import copy_uri, dataset_uri
 from .spec import TuningSpec
 
 CANCEL_AGAIN = timedelta(seconds=60)
+# Of a lease, for the images of a dataset.
+SENDING = timedelta(seconds=30)
 # In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
 LONGEST_WAIT = 15
 # So long the data and the folder are taken to be as they were when they were looked at.
@@ -105,6 +109,8 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
             return _upload(claimed, dataset, reason)
         if not dataset.is_read_at_source and not _is_uploaded(dataset):
             return _upload(claimed, dataset)
+        if dataset.image_count and (outcome := _send_images(claimed, dataset)):
+            return outcome
     if problem := get_gateway().storage.problem_with_output(job.output_uri):
         return _fail(claimed, _("%s Choose another output directory and start a new job.") % problem, "output_uri")
     return Outcome(NOW, {"prepared_at": claimed.now, "notice": ""})
@@ -133,6 +139,29 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset, why_not_at_source: str 
     uploaded = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
     events = [(EventLevel.WARNING, why_not_at_source), uploaded] if why_not_at_source else [uploaded]
     return Outcome(NOW, {"notice": ""}, events)
+
+
+def _send_images(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome | None:
+    """None: all are there. A step takes part of its lease, and the next one goes on."""
+    until = time.monotonic() + SENDING.total_seconds()
+
+    def has_time() -> bool:
+        return time.monotonic() < until
+
+    found = sending.send(dataset, has_time)
+    if found.left:
+        words = {"left": found.left, "name": dataset.name}
+        return Outcome(NOW, {"notice": _("Uploading the images of the dataset %(name)s: %(left)d left.") % words})
+    if reason := found.problem or sending.find_missing(dataset, has_time):
+        return _fail(claimed, reason, _field_of(claimed.row, dataset))
+    if not found.sent:
+        return None
+    words = {"count": found.sent, "name": dataset.name}
+    sentence = ngettext(
+        "Uploaded %(count)d image of the dataset %(name)s.", "Uploaded %(count)d images of the dataset %(name)s.",
+        found.sent,
+    )  # fmt: skip
+    return Outcome(NOW, {"notice": ""}, [(EventLevel.INFO, sentence % words)])
 
 
 def _bucket_region(job: TuningJob) -> str:

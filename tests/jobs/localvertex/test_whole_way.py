@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import signal
 import time
 from importlib.util import find_spec
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
+from tests.fixtures.tiny_gemma3.pictures import draw, questions, random_scene
+from tests.fixtures.tiny_gemma3.world import in_style
+from tests.jobs.localvertex.api.test_images import chat, saved, shown
 from tests.jobs.localvertex.resources.test_batch_jobs import Api, contents
 from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
 from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, ROOT, TINY, TINY_NAME, wait_for
@@ -19,6 +23,7 @@ from tests.jobs.localvertex.tuning.test_queue import engine_pid
 
 FULL = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
 PEFT_ADAPTER = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_PEFT_ADAPTER
+SEES, SEES_NAME = "samples/shapes@shapes-and-colours", "publishers/samples/models/shapes@shapes-and-colours"
 GEMMA = "google/gemma3@gemma-3-270m"
 TUNE = ROOT / "tests/fixtures/tiny-tune"
 
@@ -43,11 +48,11 @@ def tuned(server, base_model, rows: Path, training, seconds) -> str:
     return server.models.get_model(name=done.tuned_model.model).artifact_uri
 
 
-def finished(server, job) -> str:
+def finished(server, job, seconds=100) -> str:
     """The folder that `job` leaves."""
     job.output_uri = f"gs://{BUCKET}/whole-way-{time.monotonic_ns()}"
     name = server.create(job).name
-    wait_for(lambda: server.tuning.get_tuning_job(name=name).state in (4, 5), server.log, 100)
+    wait_for(lambda: server.tuning.get_tuning_job(name=name).state in (4, 5), server.log, seconds)
     done = server.tuning.get_tuning_job(name=name)
     assert done.error.message == ""
     return server.models.get_model(name=done.tuned_model.model).artifact_uri
@@ -189,3 +194,56 @@ def test_completions_of_a_real_model(real_server):
     assert [choice["text"][: 5 - choice["index"] // 2 * 2] for choice in first] == ["Hello", "Hello", "The", "The"]
     assert {len(choice["logprobs"]["tokens"]) for choice in first} <= {*range(1, 9)}
     assert all(len(top) <= 2 for choice in first for top in choice["logprobs"]["top_logprobs"])
+
+
+def scenes(seed: str, count: int) -> list[tuple[bytes, str, str]]:
+    """A picture, a question about it, and the plain answer."""
+    rng, found = random.Random(seed), []
+    for _ in range(count):
+        scene = random_scene(rng)
+        question, right = questions(rng, scene)[0]
+        found.append((saved(draw(rng, scene, 96)[0]), question, right))
+    return found
+
+
+def row_of(uri: str, number: int, question: str, answer: str) -> dict[str, Any]:
+    """OpenAI's form and Gemini's take turns."""
+    if number % 2:
+        parts = [{"fileData": {"mimeType": "image/png", "fileUri": uri}}, {"text": question}]
+        return {"contents": [{"role": "user", "parts": parts}, {"role": "model", "parts": [{"text": answer}]}]}
+    return {"messages": [shown(uri, question), {"role": "assistant", "content": answer}]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("mode", [PEFT_ADAPTER, FULL], ids=["adapter", "full"])
+def test_model_that_sees_learns_from_pictures_of_a_bucket(real_server, mode):
+    """Its answers to pictures that no row has are in the style of the rows, and still right; those of its base are not
+    in that style."""
+    server = real_server.start()
+    rows = []
+    for number, (content, question, right) in enumerate(scenes("rows", 60)):
+        uri = server.upload(f"seen/{number}.png", content)
+        rows.append(json.dumps(row_of(uri, number, question, in_style(right, "Ahoy!", ", matey."))))
+    job = server.job(base_model=SEES)
+    job.supervised_tuning_spec.tuning_mode = mode
+    job.supervised_tuning_spec.training_dataset_uri = server.upload("seen/rows.jsonl", "\n".join(rows))
+    rate = 1e-3 if mode == PEFT_ADAPTER else 3e-4
+    job.supervised_tuning_spec.hyper_parameters = {
+        "epoch_count": 3, "learning_rate": rate, "batch_size": 4, "adapter_size": 4
+    }  # fmt: skip
+    deployed(server, finished(server, job, 300))
+    server.deployed("base", publisher_model_name=SEES_NAME)
+    held_out = scenes("outside the rows", 20)
+    said = {
+        name: [
+            chat(server, shown(content, question), endpoint=name).json()["choices"][0]["message"]["content"]
+            for content, question, _right in held_out
+        ]
+        for name in ("tuned", "base")
+    }
+    styled = {name: sum(text.startswith("Ahoy!") and text.endswith(", matey.") for text in said[name]) for name in said}
+    wanted = [in_style(right, "Ahoy!", ", matey.") for _content, _question, right in held_out]
+    exact = sum(text == right for text, right in zip(said["tuned"], wanted, strict=True))
+    print(mode, styled, exact)
+    assert (styled["base"], styled["tuned"] >= 18, exact >= 15) == (0, True, True)

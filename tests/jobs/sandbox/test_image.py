@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from jobs.errors import ImageRefused
-from jobs.services.chat.image_file import CHILD, clean
+from jobs.services.image_files.image_file import CHILD, clean
 from tests.support import factories
 
 pytestmark = pytest.mark.threat("T10")

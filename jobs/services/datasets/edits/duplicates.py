@@ -37,7 +37,8 @@ def text_of(data: bytes) -> str:
     text = data[:LONGEST_LINE].decode("utf-8", "replace")
     row, _complaints = parse(text)
     if row:
-        text = "\n".join(f"{role}: {said}" for role, said in row.turns)
+        shown = "".join(f"\nimage: {image.address}" for image in row.images)
+        text = "\n".join(f"{role}: {said}" for role, said in row.turns) + shown
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 

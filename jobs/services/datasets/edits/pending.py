@@ -15,6 +15,7 @@ from jobs.errors import InvalidValues, NotAllowedNow, Problem
 from jobs.models import Dataset, DatasetWork, RowEdit, WorkKind, WorkState
 from jobs.services.datasets import policies, preview
 from jobs.services.datasets.file import Line, check_line
+from jobs.services.datasets.images.judge import Judge
 from jobs.text.deferred import gettext as _, join
 
 MOST_EDITS = 1000
@@ -86,7 +87,7 @@ def change(dataset: Dataset, line: int, data: bytes, seen: str) -> None:
     """
     saved = saved_row(dataset, line)
     if data != saved:
-        _check(line, data)
+        _check(dataset, line, data)
     with transaction.atomic():
         _lock(dataset)
         edit = RowEdit.objects.filter(dataset=dataset, line=line).first()
@@ -104,7 +105,7 @@ def change(dataset: Dataset, line: int, data: bytes, seen: str) -> None:
 
 def add(dataset: Dataset, data: bytes) -> RowEdit:
     """At the end of the file."""
-    _check(dataset.row_count + 1, data)
+    _check(dataset, dataset.row_count + 1, data)
     with transaction.atomic():
         _lock(dataset)
         _check_room(dataset, data)
@@ -112,7 +113,7 @@ def add(dataset: Dataset, data: bytes) -> RowEdit:
 
 
 def change_added(dataset: Dataset, number: int, data: bytes, seen: str) -> None:
-    _check(dataset.row_count + 1, data)
+    _check(dataset, dataset.row_count + 1, data)
     with transaction.atomic():
         _lock(dataset)
         edit = _added(dataset, number)
@@ -153,12 +154,12 @@ def _lock(dataset: Dataset) -> None:
         raise NotAllowedNow(_("Your changes are being saved as a new version. Edit the rows of that version."))
 
 
-def _check(line: int, data: bytes) -> None:
+def _check(dataset: Dataset, line: int, data: bytes) -> None:
     if len(data) > LONGEST_EDITED:
         words = {"size": f"{len(data) / 2**20:.1f}", "most": LONGEST_EDITED // 2**20}
         sentence = _("The row has %(size)s MB. In the browser, a row can have at most %(most)d MB. Shorten it.") % words
         raise InvalidValues([Problem("max_length", "", sentence)])
-    found = check_line(Line(line, data)).problems
+    found = check_line(Line(line, data), Judge(dataset.owner)).problems
     if not data:
         found = check_line(Line(line, b"{}")).problems
     if found:

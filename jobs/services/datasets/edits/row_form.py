@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.services.datasets.preview import Picture, image_of
-from jobs.services.datasets.rows import printable
+from jobs.text.printable import printable
 
 Path = tuple[str | int, ...]
 ADD_SYSTEM, ADD_TURN, DROP_TURN = "add-system", "add-turn", "drop-turn"

@@ -9,6 +9,7 @@ from jobs.files import store
 from jobs.models import Dataset, DatasetWork, RowEdit
 from jobs.services.datasets import datasets, policies, spec, versions
 from jobs.services.datasets.file import Line, check_line, open_file
+from jobs.services.datasets.images.judge import Judge
 from jobs.text.deferred import gettext as _, ngettext
 
 from . import choices
@@ -56,7 +57,8 @@ def save_edits(work: DatasetWork, progress: Progress) -> Dataset:
 
 
 def leave_out_bad_rows(work: DatasetWork, progress: Progress) -> Dataset:
-    return _leave_out(work, progress, lambda line: check_line(line).row is None)
+    judge = Judge(work.dataset.owner)
+    return _leave_out(work, progress, lambda line: check_line(line, judge).row is None)
 
 
 def leave_out_duplicates(work: DatasetWork, progress: Progress) -> Dataset:

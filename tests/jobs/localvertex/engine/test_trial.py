@@ -1,12 +1,15 @@
+import base64
 import json
 
 import pytest
 
 from jobs.localvertex.engine.dataset import load_examples
+from jobs.localvertex.engine.rows import RowError
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.trial.counting import count_tokens
 from jobs.localvertex.engine.trial.pace import measure_pace
-from tests.jobs.localvertex.engine.conftest import TINY
+from tests.jobs.localvertex.engine.conftest import TINY, TINY_VISION
+from tests.support import factories
 
 
 def test_rows_that_a_training_cuts_or_leaves_out_are_counted_like_that(tmp_path):
@@ -23,3 +26,20 @@ def test_a_real_model_is_tried(mode):
     found = measure_pace(TINY, mode, 4, 1)
     assert found["token"] > 0
     assert found["step"] >= 0
+
+
+def with_image(address: str) -> str:
+    shown = {"type": "image_url", "image_url": {"url": address}}
+    asked = {"role": "user", "content": [shown, {"type": "text", "text": "What is it?"}]}
+    return json.dumps({"messages": [asked, {"role": "assistant", "content": "A red square."}]})
+
+
+def test_images_in_buckets_are_counted_without_being_read():
+    inline = "data:image/png;base64," + base64.b64encode(factories.png()).decode()
+    counts = [count_tokens(TINY_VISION, [with_image(address)], 500) for address in ("gs://a-bucket/lost.png", inline)]
+    assert counts[0] == counts[1] > 18
+
+
+def test_rows_with_images_are_not_counted_for_a_model_that_reads_text_only():
+    with pytest.raises(RowError, match="^this model reads text only"):
+        count_tokens(TINY, [with_image("gs://a-bucket/lost.png")], 500)

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.models import PublisherModel
-from jobs.services.catalogue.policies import why_not_deploy, why_not_tune
+from jobs.services.catalogue.policies import learns_from_images, why_not_deploy, why_not_tune
 
 
 @pytest.mark.parametrize(("server", "who"), [("http://127.0.0.1:9", "The server on this computer"), ("", "Vertex AI")])
@@ -26,3 +26,22 @@ def test_what_does_not_write_text_is_not_deployed_from_here(settings, server):
     assert str(why_not_deploy(diffusion)).startswith("This console deploys models that chat or write text.")
     assert str(why_not_tune(diffusion)) == "Managed tuning doesn't support this model."
     assert why_not_deploy(PublisherModel(name="google/gemma3@gemma-3-1b-it", **about)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "modalities", "here", "there"),
+    [
+        ("samples/shapes@shapes-and-colours", ["text", "image"], True, True),
+        ("google/gemma3@gemma-3-4b-it", ["text", "image"], True, False),
+        ("google/gemma3@gemma-3-270m", ["text"], False, False),
+        ("meta/llama4@llama-4-scout-17b-16e-instruct", [], True, True),
+        ("somebody/else@x", [], False, False),
+    ],
+)
+def test_what_learns_from_images_here_and_on_google_cloud(settings, name, modalities, here, there):
+    """Google's tuning takes text only of most models that see."""
+    model, found = PublisherModel(name=name, data={"modalities": modalities}), []
+    for server in ("http://127.0.0.1:9", ""):
+        settings.VERTEX_API_ENDPOINT = server
+        found.append(learns_from_images(model))
+    assert found == [here, there]

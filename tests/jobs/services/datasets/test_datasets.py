@@ -108,7 +108,7 @@ def test_good_rows(owner, line, name):
         (messages(("user", "a"), ("system", "b")), "messages[1].role", "The system turn must come first."),
         (
             messages(("user", [{"type": "image_url", "image_url": {"url": "gs://a/b"}}]), ("assistant", "a")),
-            "messages[0].content[0]", "This part is an image or a file.",
+            "messages[0].content[0]", "A bucket name must have 3 to 63 characters.",
         ),
         (messages(("user", ["Hi"]), ("assistant", "a")), "messages[0].content[0]", "This is not a text part."),
         (contents(("user", "a"), ("assistant", "b")), "contents[1].role", "Unknown role: assistant."),
@@ -118,7 +118,7 @@ def test_good_rows(owner, line, name):
         (contents(("user", "a")), "contents", "The last turn is not from model."),
         (
             '{"contents": [{"role": "user", "parts": [{"inlineData": {}}]}]}',
-            "contents[0].parts[0]", "This part is an image or a file.",
+            "contents[0].parts[0].inlineData.data", "The image has no address.",
         ),
         (contents(("user", "a"), system_instruction={}), "system_instruction", "This field is ignored."),
     ],

@@ -8,6 +8,7 @@ from jobs import errors
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, derive as making, policies, preview
 from jobs.services.datasets.file import Line, Report
+from jobs.services.datasets.images.judge import Judge
 from jobs.services.datasets.measure import Measure
 from jobs.services.datasets.versions import compare_hashes
 from tests.support import factories
@@ -134,7 +135,7 @@ def test_the_lengths_of_the_rows_add_up_to_the_tokens_of_the_data(owner):
     ]
     rows = [{"prompt": text, "completion": text[::-1]} for text in texts * 750]
     dataset = create(owner, rows)
-    lengths = Report()
+    lengths = Report(owner.pk, Judge(owner))
     for number, row in enumerate(rows, 1):
         lengths.add(Line(number, json.dumps(row).encode()))
     added = sum(tokens * count for tokens, count in lengths.measure.rows.items())

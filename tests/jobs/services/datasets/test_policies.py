@@ -2,17 +2,23 @@
 not, the service refuses with the policy's sentence."""
 
 import io
+import json
 from html import escape
 from typing import Any
 
 import pytest
 
 from jobs import errors
+from jobs.errors import NotAllowedNow
 from jobs.models import Dataset
-from jobs.services.datasets import datasets, derive, policies
+from jobs.services.datasets import datasets, derive, file, policies, references
+from jobs.services.diagnosis.policies import why_not_leave_out
 from tests.support import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
+SOURCE = "gs://garden-local/rows.jsonl"
+AGAIN = f"Read {SOURCE} again under “From Cloud Storage” on the Datasets page."
 KINDS: dict[str, dict[str, Any]] = {
     "good": {},
     "with problems": {"invalid_rows": 1},
@@ -115,3 +121,22 @@ def test_what_is_allowed_of_which_kind(owner):
         "convert": {"a table"},
         "tune": whole | {"a part"},
     }
+
+
+def test_a_file_comes_from_where_it_came():
+    assert [policies.add_again(one) for one in (factories.dataset(source_uri=SOURCE), factories.dataset())] == [
+        AGAIN,
+        "Upload the file again.",
+    ]
+
+
+def test_no_sentence_about_a_file_of_cloud_storage_speaks_of_an_upload(owner, team_mate):
+    cloud = factories.dataset(owner=team_mate, source_uri=SOURCE, valid_rows=3)
+    private = factories.job(owner=owner).output_uri
+    path_of(cloud).write_text(json.dumps({"prompt": "a", "completion": "b", "image_url": f"{private}/x.png"}))
+    named = references.why_not_sent(cloud)
+    path_of(cloud).unlink()
+    with pytest.raises(NotAllowedNow) as gone:
+        file.open_file(cloud)
+    every = why_not_leave_out(cloud, (1, 2, 3))
+    assert [str(one).endswith(AGAIN) for one in (named, gone.value, every)] == [True] * 3

@@ -86,6 +86,9 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"dataset": "tools"}, [("no_tools", "dataset",
         "The rows of this dataset call tools, and the chat template of Gemma 3 27B It has no place for tools. Choose a "
         "base model whose template has one, or a dataset without tools.")]),
+    ({"dataset": "images"}, [("no_images", "dataset",
+        "The rows of this dataset have images, and Gemma 3 27B It learns from text only. Choose a base model that "
+        "learns from text and images, or a dataset without images.")]),
     ({"validation_dataset": "broken"}, [("not_usable", "validation_dataset",
         "“Broken” has rows with problems. Correct them or leave them out on its page, or choose another one.")]),
     ({"validation_dataset": "many"}, [("does_not_fit", "validation_dataset",
@@ -121,6 +124,7 @@ def datasets(owner):
         "tools": factories.dataset(
             sha256="e" * 64, token_counts={BOTH_MODES: {"no_tools": True, "asked_at": factories.NOW.isoformat()}}
         ),
+        "images": factories.dataset(sha256="f" * 64, image_count=2),
         "many": factories.dataset(sha256="d" * 64, valid_rows=5001),
     }
     return sets | {None: None}

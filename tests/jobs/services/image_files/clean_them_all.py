@@ -14,7 +14,7 @@ from django.conf import settings
 settings.configure(USE_I18N=False)
 
 from jobs.errors import ImageRefused  # noqa: E402
-from jobs.services.chat.image_file import clean  # noqa: E402
+from jobs.services.image_files.image_file import clean  # noqa: E402
 
 
 def outcome(path: Path) -> dict[str, object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.jobs.services.chat.hostile_pictures import all_files
+from tests.jobs.services.image_files.hostile_pictures import all_files
 from tests.support.running import ROOT
 
 PROGRAM = Path(__file__).with_name("clean_them_all.py")
