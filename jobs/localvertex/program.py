@@ -23,6 +23,7 @@ from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.grpc_api.backend import Backend
+from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.instant.model import write_base
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
@@ -34,6 +35,7 @@ from jobs.localvertex.models.weights import discover
 from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.resources.imports import KEY_VARIABLE
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.pool import Serving
@@ -129,7 +131,10 @@ def build(options: argparse.Namespace) -> Parts:
         options.hang_seconds,
         as_google=options.as_google,
     )
+    imports = None if options.as_google else Imports(data_dir, weights, Converter(engine))
     known = _catalogue(weights, options)
+    if imports is not None:
+        imports.show_in(known)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
     deployments = Deployments(store, weights, buckets, serving, Converter(engine))
     folder = data_dir / "batch-prediction-jobs"
@@ -151,6 +156,9 @@ def build(options: argparse.Namespace) -> Parts:
         instant=options.instant,
         as_google=options.as_google,
         project=options.project,
+        imports=imports,
+        # Taken out, so that no child has it.
+        import_key=os.environ.pop(KEY_VARIABLE, ""),
     )
 
 
@@ -198,6 +206,8 @@ class LocalServer(uvicorn.Server):
         self._parts.exports.stop()
         self._parts.weights.stop()
         self._parts.trials.stop()
+        if self._parts.imports is not None:
+            self._parts.imports.stop()
         await asyncio.gather(
             loop.run_in_executor(None, self._parts.runner.stop),
             loop.run_in_executor(None, self._parts.batches.stop),

@@ -15,6 +15,7 @@ from jobs.localvertex.api.faults import FAILURE, Fault
 from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
+from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.models.exports import Exports
@@ -46,7 +47,8 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The server's parts, made once in `__main__`. `project`: where a path names none."""
+    """The server's parts, made once in `__main__`. `project`: where a path names none. `imports` need `import_key`;
+    None where nobody can import."""
 
     store: Store
     ledger: Ledger
@@ -65,6 +67,8 @@ class Parts:
     instant: bool = False
     as_google: bool = False
     project: str = ""
+    imports: Imports | None = None
+    import_key: str = ""
 
 
 @dataclass(frozen=True)
