@@ -13,7 +13,7 @@ from jobs.localvertex.imports.importer import Imports
 
 KEY_VARIABLE = "LOCALVERTEX_IMPORT_KEY"
 SHORTEST_KEY = 16
-PREFIX = "/localvertex/v1/imports"
+PREFIX = "/localvertex/imports"
 LONGEST = 2000
 FIELDS = ("id", "source", "revision", "file", "token")
 _ONE = re.compile(rf"{PREFIX}/(?P<id>[\w-]{{1,64}})(?P<verb>:pause|:cancel)?")
