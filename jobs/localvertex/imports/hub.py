@@ -220,7 +220,7 @@ def _gated(source: Repository, token: str) -> ApiError:
         )
     return ApiError(
         "PERMISSION_DENIED",
-        f"{source} is gated: its publisher wants to know who uses it. Accept its licence on its page at Hugging Face,"
+        f"{source} is gated: its publisher wants to know who uses it. Agree to its terms on its page at Hugging Face,"
         " and enter a token of that account.",
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.vertex.errors import VertexError
 from jobs.vertex.hub import Facts, ImportSpec, RemoteImport
 
 from .cloud.rest import ask
@@ -41,8 +42,15 @@ class Imports:
 
 
 def _ask(method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float | None = None) -> dict[str, Any]:
+    """What the local Vertex AI says of a hub is none of Google's refusals, which would be explained in other words."""
     headers = {"Authorization": f"Bearer {settings.VERTEX_IMPORT_KEY}"}
-    return ask(method, SERVICE, path, body, headers=headers, seconds=seconds)
+    try:
+        return ask(method, SERVICE, path, body, headers=headers, seconds=seconds)
+    except VertexError as error:
+        sentence = str(getattr(error.__cause__, "message", "")).partition(": ")[2]
+        if not sentence:
+            raise
+        raise type(error)(sentence, error.code, error.retry_after) from error
 
 
 def _import(found: Mapping[str, Any]) -> RemoteImport:
