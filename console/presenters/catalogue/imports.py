@@ -57,10 +57,16 @@ def context_of(row: ModelImport, problem: str = "", token_form: TokenForm | None
         "problem": problem,
         "words": state_words(row),
         "notes": list(notes_of(row)) if row.facts else [],
-        "no_room": policies.why_no_room(row) if row.state == State.FOUND else "",
+        "no_room": why_no_room(row) if row.state == State.FOUND else "",
         "token_form": token_form or TokenForm(),
         "model_url": model_url(row),
     }
+
+
+def why_no_room(row: ModelImport) -> str:
+    """Nothing while one of several files would fit."""
+    others = [policies.why_no_room(row, one["name"]) for one in row.choices]
+    return "" if others and not all(others) else policies.why_no_room(row)
 
 
 def model_url(row: ModelImport) -> str:
@@ -92,7 +98,7 @@ def notes_of(row: ModelImport) -> Iterator[tuple[str, str]]:
     if facts.get("gated"):
         yield (
             "",
-            _("Its publisher grants access one person at a time. Accept the license here before you deploy it, too."),
+            _("Its publisher grants access one person at a time. Accept the licence here before you deploy it, too."),
         )
     yield from _licence_notes(str(facts.get("licence", "")).lower(), is_local=bool(facts.get("is_local")))
     if not facts.get("tunable") and not facts.get("file"):
@@ -111,8 +117,8 @@ def notes_of(row: ModelImport) -> Iterator[tuple[str, str]]:
 
 def _licence_notes(licence: str, *, is_local: bool) -> Iterator[tuple[str, str]]:
     if not licence and not is_local:
-        yield "warn", _("Its publisher names no license. Ask the publisher before you use the model.")
+        yield "warn", _("Its publisher names no licence. Ask the publisher before you use the model.")
     if any(word in licence for word in NOT_FOR_BUSINESS):
-        yield "warn", _("Its license forbids commercial use. Read it before you go on.")
+        yield "warn", _("Its licence forbids commercial use. Read it before you go on.")
     if any(word in licence for word in NOT_TO_CHANGE):
-        yield "warn", _("Its license forbids sharing changed versions, and a tuned model is one.")
+        yield "warn", _("Its licence forbids sharing changed versions, and a tuned model is one.")

@@ -131,9 +131,10 @@ def _append(
 ) -> None:
     digest = _digest(one)
     with target.open("r+b" if kept else "w+b") as file:
-        file.truncate(kept)
-        for part in iter(lambda: file.read(PIECE), b""):
-            digest.update(part)
+        if kept:
+            file.truncate(kept)
+            for part in iter(lambda: file.read(PIECE), b""):
+                digest.update(part)
         tell(0)
         if kept < one.size:
             for part in _stream(source, revision, one, token, kept):

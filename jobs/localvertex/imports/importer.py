@@ -16,7 +16,7 @@ from jobs.localvertex.api.errors import ApiError, exists, not_found, preconditio
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.models.conversion import Converter
-from jobs.localvertex.shortages import shortage_of
+from jobs.localvertex.shortages import FULL, READ_ONLY, shortage_of
 
 from . import checking, facts, hub
 from .folder import copy_file, list_folder
@@ -27,6 +27,11 @@ from .source import LocalFiles, Source, parse_source
 
 log = logging.getLogger(__name__)
 AT_ONCE, MOST = 2, 20
+# What passes by itself elsewhere, somebody looks at here.
+RESUMED = {
+    FULL: "The disk of the local Vertex AI is full. Make room on it, and resume.",
+    READ_ONLY: "The disk of the local Vertex AI can only be read. Make it writable, and resume.",
+}
 FETCHING, CHECKING, CONVERTING = "fetching", "checking", "converting"
 
 
@@ -154,7 +159,7 @@ class Imports:
             if not problem:
                 log.exception("The import of %s failed", source)
             state = PAUSED if problem else FAILED
-            message = problem or "Internal error encountered. See the log of the local Vertex AI."
+            message = RESUMED.get(problem, problem) or "Internal error encountered. See the log of the local Vertex AI."
         self._end(job, state, message)
 
     def _end(self, job: Job, state: str, message: str) -> None:

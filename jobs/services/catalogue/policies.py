@@ -57,9 +57,12 @@ def check_can_import(user: User) -> None:
     refuse_for(why_not_import(user))
 
 
-def why_no_room(row: ModelImport) -> str:
-    """By what was free when the repository was read."""
-    needed, free = row.facts.get("needed", 0), row.facts.get("free", 0)
+def why_no_room(row: ModelImport, file: str = "") -> str:
+    """By what was free when the repository was read. `file`: another GGUF file than the one that was proposed."""
+    sizes = {one["name"]: one["size"] for one in row.choices}
+    proposed = row.facts.get("file", "")
+    other = sizes.get(file or proposed, 0) - sizes.get(proposed, 0)
+    needed, free = row.facts.get("needed", 0) + other, row.facts.get("free", 0)
     if needed <= free:
         return ""
     words = {"needed": needed // MEGABYTE, "free": free // MEGABYTE}

@@ -59,7 +59,7 @@ def download(row: ModelImport, file: str = "") -> None:
     policies.check_can_import(row.owner)
     if file and file not in [one.get("name") for one in row.choices]:
         raise NotAllowedNow(_("Choose one of the files on the page."))
-    if why := policies.why_no_room(row):
+    if why := policies.why_no_room(row, file):
         raise NotAllowedNow(why)
     _step(row, "download", file=file or row.facts.get("file", ""), is_told=False, error="")
 

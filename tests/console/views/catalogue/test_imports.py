@@ -87,9 +87,9 @@ def test_a_failure_says_why_and_takes_a_token(visitor: Client, fake_gateway: Fak
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        ({"licence": ""}, "Its publisher names no license."),
-        ({"licence": "cc-by-nc-nd-4.0"}, "Its license forbids commercial use."),
-        ({"licence": "cc-by-nd-4.0"}, "Its license forbids sharing changed versions"),
+        ({"licence": ""}, "Its publisher names no licence."),
+        ({"licence": "cc-by-nc-nd-4.0"}, "Its licence forbids commercial use."),
+        ({"licence": "cc-by-nd-4.0"}, "Its licence forbids sharing changed versions"),
         ({"gated": True}, "Its publisher grants access one person at a time."),
         ({"chat_template": False}, "It has no chat template"),
         ({"model": "hf-acme/tiny@001"}, "These files are here already, as hf-acme/tiny@001."),
@@ -103,6 +103,15 @@ def test_what_helps_to_decide_is_said(visitor: Client, fake_gateway: FakeGateway
     row = imports.begin(factories.owner(), "acme/Tiny")
     work(row)
     assert sentence in words(visitor.get(page_of(row)))
+
+
+def test_while_one_of_several_files_fits_there_is_room(visitor: Client) -> None:
+    choices = [{"name": "a-Q2.gguf", "size": 2**30}, {"name": "a-Q4_K_M.gguf", "size": 5 * 2**30}]
+    facts = {"choices": choices, "file": "a-Q4_K_M.gguf", "needed": 6 * 2**30, "free": 3 * 2**30, "size": 1}
+    row = factories.model_import(state="FOUND", facts=facts)
+    assert "Make room on it first." not in words(visitor.get(page_of(row)))
+    ModelImport.objects.update(facts=facts | {"free": 2**30})
+    assert "Make room on it first." in words(visitor.get(page_of(row)))
 
 
 def test_who_was_slower_is_told(visitor: Client) -> None:

@@ -26,7 +26,7 @@ def tiny(tmp_path) -> dict[str, bytes]:
 
 def make_gguf(folder: Path, architecture: str = "gemma3", **facts: str | int) -> bytes:
     path = folder / "made.gguf"
-    about = {"general.architecture": architecture, f"{architecture}.context_length": 4096}
+    about: dict[str, str | int] = {"general.architecture": architecture, f"{architecture}.context_length": 4096}
     write_gguf(path, about | facts, make_random([("token_embd.weight", (8, 16))], "gguf"))
     return path.read_bytes()
 

@@ -198,6 +198,19 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_taken(here, hub, ti
     assert "model.safetensors" not in hub.asked_files()
 
 
+def test_a_disk_that_is_full_in_the_middle_pauses_it_until_there_is_room(here, hub, tiny):
+    made = hub.add(REPOSITORY, tiny, sizes={"model.safetensors": 10**18})
+    here.run()
+    made.sizes.clear()
+    full = here.data / "imports" / ID / "files" / "model.safetensors.part"
+    full.symlink_to("/dev/full")
+    entry = here.run()
+    sentence = "The disk of the local Vertex AI is full. Make room on it, and resume."
+    assert (entry.state, entry.message, here.catalogue.all()) == ("PAUSED", sentence, [])
+    full.unlink()
+    assert here.run().state == "DONE"
+
+
 def test_weights_that_are_not_what_the_configuration_says_are_refused(here, hub, tiny):
     hub.add(REPOSITORY, change_config(tiny, hidden_size=32))
     entry = here.run()

@@ -200,6 +200,17 @@ def test_a_disk_that_is_too_small_is_said_before_the_download(owner: User, fake_
         imports.download(row)
 
 
+def test_a_smaller_file_may_fit_where_the_proposed_one_does_not(owner: User, fake_gateway: FakeGateway) -> None:
+    choices = [{"name": "a-Q2.gguf", "size": 2**30}, {"name": "a-Q4_K_M.gguf", "size": 5 * 2**30}]
+    free = {"needed": 6 * 2**30, "free": 3 * 2**30}
+    fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf", **free}
+    row = found(owner)
+    with pytest.raises(NotAllowedNow, match="The import needs 6144 MB"):
+        imports.download(row)
+    imports.download(row, "a-Q2.gguf")
+    assert row.file == "a-Q2.gguf"
+
+
 def test_of_several_files_one_of_them_is_chosen(owner: User, fake_gateway: FakeGateway) -> None:
     choices = [{"name": "a-Q4_K_M.gguf", "size": 1}, {"name": "a-Q8_0.gguf", "size": 2}]
     fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf"}
