@@ -79,6 +79,15 @@ def test_without_the_token_the_sentence_says_what_to_do(imports):
         imports.inspect(ImportSpec("gpt2"))
 
 
+def test_what_a_publisher_writes_harms_neither_rows_nor_pages(imports, hub):
+    card = {"license": "other", "license_name": "a\x00b\u202ec" + "x" * 500}
+    hub.add("acme/Odd", hub.repositories[REPOSITORY].files, card=card)
+    facts = imports.inspect(ImportSpec("acme/Odd"))
+    assert (set("\x00\u202e") & set(facts["licence"]), facts["licence"][0], len(facts["licence"]) < 400) == (
+        set(), "a", True,
+    )  # fmt: skip
+
+
 def test_without_the_key_nobody_imports(imports, servers, settings):
     settings.VERTEX_IMPORT_KEY = "another key of somebody"
     with pytest.raises(NotAuthorised, match="Imports need the key"):

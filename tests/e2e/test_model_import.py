@@ -58,7 +58,7 @@ def test_a_gated_model_is_imported_deployed_and_answers(visit: Visit, console: R
     visit.picture("import-found")
     held = hub.repositories[REPOSITORY].held["model.safetensors"] = threading.Event()
     page.get_by_role("button", name="Download").click()
-    expect(card).to_contain_text(re.compile(r"Downloading… *\d"), timeout=SOON)
+    expect(card).to_contain_text(re.compile(r"Downloading…\s+\d"), timeout=SOON)
     visit.picture("import-downloading")
     page.get_by_role("button", name="Pause").click()
     held.set()

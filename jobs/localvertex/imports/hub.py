@@ -7,8 +7,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,7 +52,17 @@ class CannotContinue(Exception):
     """The hub begins the file anew, whatever part was asked for."""
 
 
+def require_client(find: Callable[[str], object] = find_spec) -> None:
+    """A server that is installed alone has none; it imports files of its machine only."""
+    if find("huggingface_hub") is None:
+        raise precondition(
+            "This server is installed without huggingface_hub, by which models are imported. Install it: pip install"
+            " huggingface_hub."
+        )
+
+
 def list_repository(source: Repository, token: str) -> Listing:
+    require_client()
     from huggingface_hub import HfApi  # noqa: PLC0415  # takes a second to be imported
 
     with explained(source, token):

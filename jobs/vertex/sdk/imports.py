@@ -10,6 +10,7 @@ from jobs.vertex.errors import VertexError
 from jobs.vertex.hub import Facts, ImportSpec, RemoteImport
 
 from .cloud.rest import ask
+from .outside_text import clean
 
 SERVICE = "localvertex"
 PATH = "localvertex/imports"
@@ -54,7 +55,7 @@ def _ask(method: str, path: str, body: Mapping[str, Any] | None = None, seconds:
 
 
 def _import(found: Mapping[str, Any]) -> RemoteImport:
-    texts = {name: str(found.get(name, ""))[:1000] for name in ("state", "stage", "message", "model")}
+    texts = {name: clean(str(found.get(name, ""))[:1000]) for name in ("state", "stage", "message", "model")}
     return RemoteImport(**texts, done=_number(found.get("done")), total=_number(found.get("total")))
 
 
@@ -62,7 +63,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
     """What publishers say of their models passes through a server of ours, and is theirs all the same."""
     template = found.get("chat_template")
     return {
-        **{name: str(found.get(name) or "")[:LONGEST] for name in TEXTS},
+        **{name: clean(str(found.get(name) or "")[:LONGEST]) for name in TEXTS},
         **{name: _number(found.get(name)) for name in NUMBERS},
         **{name: found.get(name) is True for name in FLAGS},
         "chat_template": template if isinstance(template, bool) else None,
@@ -74,7 +75,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
 def _files(found: Any) -> list[dict[str, Any]]:
     listed = found[:MOST_FILES] if isinstance(found, list) else []
     return [
-        {"name": str(one.get("name", ""))[:LONGEST], "size": _number(one.get("size"))}
+        {"name": clean(str(one.get("name", ""))[:LONGEST]), "size": _number(one.get("size"))}
         for one in listed
         if isinstance(one, dict)
     ]

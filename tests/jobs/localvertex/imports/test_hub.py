@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.imports.hub import list_repository
+from jobs.localvertex.imports.hub import list_repository, require_client
 from jobs.localvertex.imports.source import Repository
 
 REPOSITORY = Repository("acme/tiny")
@@ -77,6 +77,12 @@ def test_a_configuration_that_is_far_too_large_is_not_read(hub):
     assert "config.json of acme/tiny is far larger" in refusal()[1]
     hub.add("acme/tiny", FILES, sizes={"config.json": 1})
     assert "sent more of config.json than it said" in refusal()[1]
+
+
+def test_a_server_without_the_client_says_how_to_get_it():
+    assert require_client() is None
+    with pytest.raises(ApiError, match="is installed without huggingface_hub"):
+        require_client(lambda _name: None)
 
 
 def test_names_that_lead_out_of_the_folder_end_it(hub):
