@@ -83,11 +83,12 @@ def code_of(request: ConsoleRequest, variant: Variant, ready: list[Endpoint]) ->
 
 
 def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
+    name = variant.model.version if any(map(str.isalpha, variant.model.version)) else variant.model.family
     initial = {
         "key": uuid.uuid4(),
         "model": variant.name,
-        "model_display_name": variant.model.version[:100],
-        "display_name": f"{variant.model.version[:100]}-mg-one-click-deploy",
+        "model_display_name": name[:100],
+        "display_name": f"{name[:100]}-mg-one-click-deploy",
         "machine": next(iter(variant.machines), ""),
         "location": regions.default_serving_region(),
     }

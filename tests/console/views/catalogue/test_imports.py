@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import ModelImport
-from jobs.services.catalogue import publisher_models
+from jobs.services.catalogue import policies, publisher_models
 from jobs.services.catalogue.hub import imports
 from tests.fakes import FakeGateway
 from tests.support import factories
@@ -143,3 +143,12 @@ def test_cancelling_says_that_nothing_was_added(visitor: Client) -> None:
 def test_an_import_of_somebody_else_is_not_there(visitor: Client, team_mate: User) -> None:
     row = factories.model_import(owner=team_mate)
     assert visitor.get(page_of(row)).status_code == 404
+
+
+def test_an_imported_model_is_deployed_by_its_name_and_tuned_here(visitor: Client) -> None:
+    """Its version is a mere number."""
+    values = {"publisher": "hf-acme", "family": "tiny", "version": "001", "display_name": "Tiny", "can_tune": True}
+    model = factories.publisher_model(name="hf-acme/tiny@001", **values)
+    page = visitor.get("/publishers/hf-acme/model-garden/tiny/?action=deploy").content.decode()
+    assert 'value="tiny-mg-one-click-deploy"' in page
+    assert policies.why_not_tune(model) == ""
