@@ -67,6 +67,8 @@ EMAIL_TIMEOUT = 10
 WEBHOOK_TIMEOUT = 15
 
 VERTEX_API_ENDPOINT = env_url("VERTEX_API_ENDPOINT", {"http", "https"}, "http://127.0.0.1:8085")
+# By which the local Vertex AI knows this console when it is told to import models.
+VERTEX_IMPORT_KEY = env_secret("LOCALVERTEX_IMPORT_KEY", 16)
 VERTEX_PROJECT = env("VERTEX_PROJECT", "garden-local" if VERTEX_API_ENDPOINT else "")
 VERTEX_LOCATION = env("VERTEX_LOCATION", "us-central1")
 # Those that people may choose from beside it; none: all that Google documents for the tuning of open models.

@@ -12,7 +12,7 @@ from console.views import (
     tuned_models,
 )
 from console.views.accounts import accounts, reauthentication
-from console.views.catalogue import model_detail, model_garden, weights
+from console.views.catalogue import imports as model_imports, model_detail, model_garden, weights
 from console.views.chat import (
     bulk as chat_many,
     code,
@@ -70,6 +70,12 @@ model_garden_urls = [
     path("model-garden/refresh/", model_garden.refresh, name="model-garden-refresh"),
     path("model-garden/news/dismiss/", model_garden.dismiss, name="model-garden-dismiss"),
     path("model-garden/deploy-weights/", weights.deploy, name="model-deploy-weights"),
+    path("model-garden/import/", model_imports.new, name="model-import"),
+    path("model-garden/imports/<uuid:pk>/", model_imports.detail, name="model-import-detail"),
+    path("model-garden/imports/<uuid:pk>/download/", model_imports.download, name="model-import-download"),
+    path("model-garden/imports/<uuid:pk>/pause/", model_imports.pause, name="model-import-pause"),
+    path("model-garden/imports/<uuid:pk>/resume/", model_imports.resume, name="model-import-resume"),
+    path("model-garden/imports/<uuid:pk>/cancel/", model_imports.cancel, name="model-import-cancel"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/", model_detail.detail, name="model-detail"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/deploy/", model_detail.deploy, name="model-deploy"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/try/", model_detail.try_out, name="model-try"),

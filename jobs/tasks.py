@@ -17,6 +17,7 @@ from django.utils import timezone
 from .models import Endpoint, Message
 from .services.accounts import accounts
 from .services.catalogue import publisher_models
+from .services.catalogue.hub import imports as model_imports
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
 from .services.costs import ledger, price_sync
@@ -135,6 +136,13 @@ def import_dataset(import_id: str) -> None:
     imports.advance(UUID(import_id), timezone.now(), drafts.choose_imported)
 
 
+@task("catalogue.import", time_limit=STEP_SECONDS)
+def advance_model_import(import_id: str) -> None:
+    """What has come appears in the catalogue at once."""
+    if model_imports.advance(UUID(import_id), timezone.now()):
+        send(sync_catalogue)
+
+
 @task("notifications.deliver", time_limit=120)
 def deliver(delivery_id: str) -> None:
     """One that has ended hands its place on, so that the next need not wait for the sweep."""
@@ -198,7 +206,15 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune, takeaways.prune)
-    for part in (*rows, images.prune, imports.prune, dataset_sweep.prune, kept.prune, ledger.end_orphans):
+    for part in (
+        *rows,
+        images.prune,
+        imports.prune,
+        model_imports.prune,
+        dataset_sweep.prune,
+        kept.prune,
+        ledger.end_orphans,
+    ):
         _try(part, timezone.now())
 
 
@@ -233,6 +249,7 @@ def sweep() -> None:
         _sweep_takeaways,
         _sweep_works,
         _sweep_imports,
+        _sweep_model_imports,
     ):
         _try(part, now)
 
@@ -295,6 +312,10 @@ def _sweep_works(now: datetime) -> None:
 
 def _sweep_imports(now: datetime) -> None:
     _send_all(import_dataset, "import_id", imports.due(now))
+
+
+def _sweep_model_imports(now: datetime) -> None:
+    _send_all(advance_model_import, "import_id", model_imports.due(now))
 
 
 def _send_all(target: Task, name: str, ids: list[UUID]) -> None:

@@ -252,6 +252,12 @@ def fake_gateway(settings: Any) -> Iterator[FakeGateway]:
 
 
 @pytest.fixture
+def with_imports(settings: Any, fake_gateway: FakeGateway) -> None:
+    """A console of the local Vertex AI that may import models."""
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_IMPORT_KEY = "http://127.0.0.1:1", "a key of a test of imports"
+
+
+@pytest.fixture
 def sent() -> Callable[[], list[tuple[str, dict[str, Any]]]]:
     """What was put on the queues since it was last asked, or since the test began."""
     take_messages()

@@ -25,6 +25,7 @@ for name in (
     "CONSOLE_URL",
     "CONSOLE_WEBHOOK_PRIVATE",
     "EMAIL_URL",
+    "LOCALVERTEX_IMPORT_KEY",
     "EMAIL_FROM",
     "FILES_URL",
 ):

@@ -32,6 +32,8 @@ IDLE_HOURS_ALONE = str(7 * 24)
 SECRET = re.compile(
     r"(AWS|CONSOLE|DATABASE|DJANGO|EMAIL|FILES|GOOGLE|REDIS)_(?!DATA_DIR$)|.*(SECRET|PASSW|CREDENTIAL|_KEY$|_TOKEN$)"
 )
+# What the local Vertex AI takes out of its environment before it starts anything.
+IMPORT_KEY = "LOCALVERTEX_IMPORT_KEY"
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -118,10 +120,12 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
     command = [sys.executable, "-m", "jobs.localvertex", "--host", LOOPBACK, "--port", str(port)]
     command += ["--data-dir", str(data_dir / "localvertex"), *_own_options(environment)]
     environment["VERTEX_API_ENDPOINT"] = f"http://{LOOPBACK}:{port}"
+    key = environment.setdefault(IMPORT_KEY, secrets.token_urlsafe(32))
     environment.setdefault("VERTEX_POLL_SECONDS", "2")
     environment.setdefault("VERTEX_TUNING_AT_ONCE", "1")
     is_ready = _answers(LOOPBACK, port, "/healthz")
-    return Process("vertex", command, without_secrets(environment), is_ready, project_dir, behind=True)
+    given = {**without_secrets(environment), IMPORT_KEY: key}
+    return Process("vertex", command, given, is_ready, project_dir, behind=True)
 
 
 def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:

@@ -25,7 +25,7 @@ from jobs.localvertex.devices.words import list_devices
 from jobs.localvertex.inference import Inference
 from jobs.localvertex.project import services
 from jobs.localvertex.project.situation import Situation
-from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, metadata, neighbours, operations
+from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, imports, metadata, neighbours, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, resource_pools, tensors
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
@@ -146,6 +146,11 @@ class Application:
             query, body = request.query_params.multi_items(), parse_body(await content_of(request))
             reply = await run_in_threadpool(neighbours.answer, self._parts, request.url.path, query, body)
             return reply_of(request, reply)
+        if self._parts.imports is not None and imports.is_asked(request.url.path):
+            imports.check_key(request.headers.get("authorization", ""), self._parts.import_key)
+            body = parse_body(await content_of(request))
+            found = await run_in_threadpool(imports.answer, self._parts.imports, request.method, request.url.path, body)
+            return reply_of(request, found)
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 

@@ -25,6 +25,7 @@ from jobs.localvertex.connections import Connection
 from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
 from jobs.localvertex.devices.look import look
 from jobs.localvertex.grpc_api.backend import Backend
+from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.instant.model import write_base
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
@@ -36,6 +37,7 @@ from jobs.localvertex.models.weights import discover
 from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.resources.imports import KEY_VARIABLE
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.memory import MEGABYTE, half_of_this_machine
 from jobs.localvertex.serving.pool import Serving
@@ -137,7 +139,10 @@ def build(options: argparse.Namespace) -> Parts:
         options.hang_seconds,
         as_google=options.as_google,
     )
+    imports = None if options.as_google else Imports(data_dir, weights, Converter(engine))
     known = _catalogue(weights, options)
+    if imports is not None:
+        imports.show_in(known)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
     quantizations = Quantizations(data_dir / "quantized", Converter(engine), buckets, speeds, budget)
     deployments = Deployments(store, weights, buckets, serving, quantizations)
@@ -161,6 +166,9 @@ def build(options: argparse.Namespace) -> Parts:
         as_google=options.as_google,
         project=options.project,
         serves_on=choose_for_serving(machine).device,
+        imports=imports,
+        # Taken out, so that no child has it.
+        import_key=os.environ.pop(KEY_VARIABLE, ""),
     )
 
 
@@ -208,6 +216,8 @@ class LocalServer(uvicorn.Server):
         self._parts.exports.stop()
         self._parts.weights.stop()
         self._parts.trials.stop()
+        if self._parts.imports is not None:
+            self._parts.imports.stop()
         await asyncio.gather(
             loop.run_in_executor(None, self._parts.runner.stop),
             loop.run_in_executor(None, self._parts.batches.stop),

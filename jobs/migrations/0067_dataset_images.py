@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0063_dataset_import'),
+        ('jobs', '0064_model_import'),
     ]
 
     operations = [

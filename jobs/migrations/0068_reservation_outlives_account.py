@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0063_dataset_import'),
+        ('jobs', '0067_dataset_images'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

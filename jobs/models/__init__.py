@@ -43,6 +43,7 @@ from .notification import (
     WebhookFormat,
     bell_of,
 )
+from .runs.model_import import ModelImport, ModelImportState
 from .runs.pause import QueuePause
 from .runs.report import EndpointReport
 from .runs.results import LogSource, ModelForm
@@ -113,6 +114,8 @@ __all__ = [
     "LedgerKind",
     "MachinePrice",
     "Message",
+    "ModelImport",
+    "ModelImportState",
     "Metric",
     "ModelForm",
     "Notification",

@@ -34,6 +34,7 @@ from jobs.models import (
     DeployedModel,
     Endpoint,
     Message,
+    ModelImport,
     Notification,
     Picture,
     ShareLink,
@@ -93,6 +94,7 @@ KINDS: Mapping[str, tuple[type[models.Model], str]] = {
     "chat_link": (ShareLink, ""),
     "comparison": (Comparison, ""),
     "notification": (Notification, ""),
+    "model_import": (ModelImport, "source"),
 }
 
 

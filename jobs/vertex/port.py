@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from jobs.vertex.found import FoundPage
+from jobs.vertex.hub import Facts, ImportSpec, RemoteImport
 from jobs.vertex.skus import SkuPage
 from jobs.vertex.values import (
     CatalogueModel,
@@ -213,6 +214,23 @@ class Inventory(Protocol):
         `since`. Reads at most `limit` of them."""
 
 
+class Imports(Protocol):
+    """Of the local Vertex AI alone: Google Cloud has Hugging Face's models in its catalogue."""
+
+    def inspect(self, spec: ImportSpec) -> Facts:
+        """What would be taken, before anything is."""
+
+    def start(self, id: str, spec: ImportSpec) -> RemoteImport:
+        """Goes on where it stopped. Sent again, it changes nothing more."""
+
+    def get(self, id: str) -> RemoteImport: ...
+
+    def pause(self, id: str) -> RemoteImport: ...
+
+    def cancel(self, id: str) -> None:
+        """Nothing of it stays. Nothing happens where there is none."""
+
+
 class ChatStream(Protocol):
     """Entered once. Leaving it closes the connection, which stops the generation on the server."""
 
@@ -250,6 +268,8 @@ class VertexGateway(Protocol):
     def monitoring(self) -> Monitoring: ...
     @property
     def deployment(self) -> Deployment: ...
+    @property
+    def imports(self) -> Imports: ...
     @property
     def inventory(self) -> Inventory: ...
     @property

@@ -60,6 +60,7 @@ FIELDS = [
     "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
     "known", "undecided", "fix", "cloud-uri", "train-uri", "cloud-name",
     "similarity", "keep-0", "latest", "json", "base", "seen", "as",
+    "revision", "token", "file",
     "idle_minutes", "autoscaling_gpu", "autoscaling_cpu", "autoscaling_requests", "autoscaling_kv_cache",
     "autoscaling_waiting", "reservation", "reservations", "flex_start_hours", "service_account", "endpoint_labels",
     "precision",
@@ -115,6 +116,7 @@ def things():
         "delivery": delivery.pk,
         "session": factories.session().pk,
         "import": factories.dataset_import(state="FAILED", error="No.").pk,
+        "model-import": factories.model_import(state="FAILED", error="No.").pk,
         "takeaway": factories.takeaway(job=job).pk,
         "sweep": factories.sweep().pk,
         "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
@@ -124,6 +126,7 @@ def things():
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kinds = {
+        "model-garden/imports/": "model-import",
         "compare/base": "endpoint",
         "turns": "answer",
         "pictures": "picture",

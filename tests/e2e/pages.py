@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
 IMPORT = "/datasets/imports/{import-%s}/"
+MODEL_IMPORT = "/model-garden/imports/{model-import-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
@@ -73,6 +74,13 @@ PAGES = (
     Shown("found-endpoint", "/elsewhere/{found-endpoint}/", more=("/elsewhere/{found-model}/",)),
     Shown("browse", "/storage/browse/?into=defaults", more=("/storage/browse/?into=weights&uri=gs://nowhere-at-all",)),
     Shown("datasets", "/datasets/", empty="/datasets/", more=("/datasets/?q=zzz",)),
+    Shown("model-import", "/model-garden/import/"),
+    Shown(
+        "model-import-detail",
+        MODEL_IMPORT % "found",
+        waiting=MODEL_IMPORT % "waiting",
+        failed=MODEL_IMPORT % "failed",
+    ),
     Shown("dataset-import", IMPORT % "waiting", waiting=IMPORT % "waiting", failed=IMPORT % "failed"),
     Shown("dataset", DATASET % "questions", waiting=DATASET % "table", failed=DATASET % "problems"),
     Shown("dataset-rows", DATASET % "questions" + "rows/", empty=DATASET % "questions" + "rows/?q=zzz"),

@@ -37,6 +37,7 @@ from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
 from jobs.text import markdown  # noqa: E402
+from tests.fakes.imports import FACTS  # noqa: E402
 from tests.support import factories  # noqa: E402
 
 NOW = timezone.now()
@@ -154,6 +155,19 @@ def imports(owner: User) -> dict[str, Model]:
         "import-failed": factories.dataset_import(
             owner=owner, uri="gs://team/sets/missing.jsonl", state="FAILED", error=missing
         ),
+        **model_imports(owner),
+    }
+
+
+def model_imports(owner: User) -> dict[str, Model]:
+    """Read and not downloaded yet, on its way for as long as the test runs, and refused."""
+    gated = "acme/Gated is gated: its publisher wants to know who uses it. Agree to its terms on its page."
+    facts = FACTS | {"licence": "cc-by-nc-4.0", "chat_template": False, "gated": True}
+    begun = {"stage": "fetching", "total_bytes": 5_000_000, "done_bytes": 1_200_000, "lease_until": NOW + FARTHEST}
+    return {
+        "model-import-found": factories.model_import(owner=owner, state="FOUND", facts=facts),
+        "model-import-waiting": factories.model_import(owner=owner, state="WAITING", facts=FACTS, **begun),
+        "model-import-failed": factories.model_import(owner=owner, source="acme/Gated", state="FAILED", error=gated),
     }
 
 

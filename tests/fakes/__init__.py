@@ -29,6 +29,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
 from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
+from tests.fakes.imports import FakeImports
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.observability import FakeLogs, FakeMonitoring
 from tests.fakes.project import FakeProject
@@ -71,6 +72,7 @@ class FakeGateway:
         self.logs = FakeLogs(self)
         self.monitoring = FakeMonitoring(self)
         self.deployment = FakeDeployment(self)
+        self.imports = FakeImports(self)
         self.inventory = FakeInventory(self)
         self.chat = FakeChat(self)
 

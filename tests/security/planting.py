@@ -212,6 +212,10 @@ def grow() -> dict[str, Any]:
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
         "imports": factories.dataset_import(uri="x", name="x", state="FAILED", error="x").pk,
+        "model-imports": factories.model_import(
+            source="x", revision="x", file="x", token="x", stage="x", facts={"licence": "x"}, model="x", error="x",
+            state="FAILED",
+        ).pk,
         "takeaway": takeaway.pk, "found": found[0].pk, "added": added.pk, "sweep": sweep.pk,
         **kept_for_operators(),
     }  # fmt: skip

@@ -249,6 +249,11 @@ WALKS: dict[str, Callable[[], Walk]] = {
             },
         ),
     )[1],  # fmt: skip
+    "model-import": lambda: Walk(data={"source": "acme/Tiny"}),
+    "model-import-download": lambda: on(factories.model_import(state="FOUND", facts={"size": 1})),
+    "model-import-pause": lambda: on(factories.model_import(state="WAITING")),
+    "model-import-resume": lambda: on(factories.model_import(state="PAUSED", facts={"size": 1})),
+    "model-import-cancel": lambda: on(factories.model_import()),
     "model-deploy-weights": lambda: Walk(
         data={
             **key(),
@@ -389,7 +394,7 @@ BY_SIGNAL = {"sign-in", "sign-in-link", "sign-out"}
 
 @pytest.fixture
 def signed_in(client, owner, settings):
-    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_IMPORT_KEY = "http://127.0.0.1:1", "a key of this test alone"
     settings.CONSOLE_URL = "https://console.example.com"
     client.force_login(owner)
     return client

@@ -27,6 +27,7 @@ from jobs.models import (
     FoundKind,
     FoundResource,
     Message,
+    ModelImport,
     Notification,
     NotificationChoice,
     Picture,
@@ -98,6 +99,12 @@ def dataset_import(**values: Any) -> DatasetImport:
     """Asked for, and not read yet."""
     defaults = {"owner": values.get("owner") or owner(), "uri": "gs://garden-local/sets/rows.jsonl"}
     return DatasetImport.objects.create(**defaults | values)
+
+
+def model_import(**values: Any) -> ModelImport:
+    """Asked for, and not looked at yet."""
+    defaults = {"owner": values.get("owner") or owner(), "source": "acme/Tiny"}
+    return ModelImport.objects.create(**defaults | values)
 
 
 def draft(**values: Any) -> TuningDraft:

@@ -89,10 +89,12 @@ def wait_for_link(console: Running, patience: float = 90) -> None:
 
 
 @contextmanager
-def running(data_dir: Path, extra: Mapping[str, str] | None = None, *, is_empty: bool = False) -> Iterator[Running]:
+def running(
+    data_dir: Path, extra: Mapping[str, str] | None = None, *, is_empty: bool = False, patience: float = 90
+) -> Iterator[Running]:
     console = launch(data_dir, extra, is_empty=is_empty)
     try:
-        wait_for_link(console)
+        wait_for_link(console, patience)
         yield console
     finally:
         if console.process.poll() is None:

@@ -95,11 +95,12 @@ def deploy_context(variant: Variant, form: DeployForm) -> dict[str, Any]:
 
 def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = MappingProxyType({})) -> DeployForm:
     """`asked`: the region and the machine that are chosen in the form already."""
+    name = variant.model.version if any(map(str.isalpha, variant.model.version)) else variant.model.family
     initial = {
         "key": uuid.uuid4(),
         "model": variant.name,
-        "model_display_name": variant.model.version[:100],
-        "display_name": f"{variant.model.version[:100]}-mg-one-click-deploy",
+        "model_display_name": name[:100],
+        "display_name": f"{name[:100]}-mg-one-click-deploy",
         "machine": next(iter(variant.machines), ""),
         "location": regions.default_serving_region(),
     } | {name: asked[name] for name in ("location", "machine") if name in asked}

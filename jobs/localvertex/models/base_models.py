@@ -50,7 +50,7 @@ class BaseModels:
             if weights.servable and weights.trainable:
                 weights.state = "ready"
         if now:
-            self._prepare_soon(*self._weights.values())
+            self.prepare_soon(*self._weights.values())
 
     def stop(self) -> None:
         self._stopping = True
@@ -61,6 +61,12 @@ class BaseModels:
 
     def all(self) -> list[Weights]:
         return list(self._weights.values())
+
+    def add(self, weights: Weights) -> None:
+        """While this program runs: whoever goes through the others meanwhile sees them as they were."""
+        if weights.servable and weights.trainable:
+            weights.state = "ready"
+        self._weights = {**self._weights, weights.id: weights}
 
     def find(self, model_id: str) -> Weights | None:
         return self._weights.get(model_id)
@@ -79,7 +85,7 @@ class BaseModels:
             return weights
         if weights.state == "failed":
             raise precondition(f"{model_id} could not be made ready: {weights.message}")
-        self._prepare_soon(weights)
+        self.prepare_soon(weights)
         raise unavailable(f"{model_id} is being made ready on this machine; this happens once. Try again in a moment.")
 
     def wait(self, model_id: str, need: str, stopped: Callable[[], bool]) -> Weights | None:
@@ -89,7 +95,7 @@ class BaseModels:
         """
         weights = self.get(model_id)
         if not getattr(weights, need):
-            self._prepare_soon(weights)
+            self.prepare_soon(weights)
         while not getattr(weights, need):
             if weights.state == "failed":
                 raise precondition(f"{model_id} could not be made ready: {weights.message}")
@@ -107,9 +113,9 @@ class BaseModels:
             is_free = not self._preparing and time.monotonic() - self._short_at > PAUSE_SECONDS
             self._short_at = time.monotonic() if is_free else self._short_at
         if is_free:
-            self._prepare_soon(weights)
+            self.prepare_soon(weights)
 
-    def _prepare_soon(self, *wanted: Weights) -> None:
+    def prepare_soon(self, *wanted: Weights) -> None:
         """One after the other; what somebody waits for goes before the rest."""
         with self._changed:
             self._queue[:0] = [weights for weights in wanted if weights.state == "waiting"]

@@ -106,11 +106,11 @@ class Catalogue:
         base = {"id": model_id, "display_name": model_id.partition("@")[2], "tuning": {}, "machines": []}
         base["modalities"] = ["text", "image"] if images else ["text"]
         model = known if known and not card else _model(base | card | {"id": model_id})
-        self._models[model_id] = model if tunable else replace(model, tuning=None)
+        self._models = {**self._models, model_id: model if tunable else replace(model, tuning=None)}
 
     def with_machine(self, model_id: str, machine: Machine) -> None:
-        model = self._models[model_id]
-        self._models[model_id] = replace(model, machines=(machine,))
+        model = replace(self._models[model_id], machines=(machine,))
+        self._models = {**self._models, model_id: model}
 
     def be_google(self, usual: Machine) -> None:
         """Without what only this server offers: models, its machine, and the tuning of what Google does not tune."""
@@ -131,7 +131,9 @@ class Catalogue:
     def find_at_hugging_face(self, name: str) -> CatalogueModel | None:
         """Of `organization/model` there, which Google's client sends in small letters."""
         wanted = f"https://huggingface.co/{name}".lower()
-        return next((model for model in self._models.values() if model.weights.lower() == wanted), None)
+        found = [model for model in self._models.values() if model.weights.lower() == wanted]
+        imported = [model for model in found if model.publisher == f"hf-{name.partition('/')[0]}".lower()]
+        return next(iter([*reversed(imported), *found]), None)
 
     def get_default(self, name: str, field: str = "base_model") -> CatalogueModel:
         """A name without a version means the family's first."""

@@ -16,6 +16,7 @@ from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, 
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.models.exports import Exports
@@ -48,7 +49,7 @@ PREFIXES = {
 @dataclass(frozen=True)
 class Parts:
     """The server's parts, made once in `__main__`. `project`: where a path names none. `serves_on`: a device of
-    `devices.machine`."""
+    `devices.machine`. `imports` need `import_key`; None where nobody can import."""
 
     store: Store
     ledger: Ledger
@@ -68,6 +69,8 @@ class Parts:
     as_google: bool = False
     project: str = ""
     serves_on: str = CPU
+    imports: Imports | None = None
+    import_key: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from jobs.models import TuningMode
 
 FACTS = Path(__file__).with_name("tuning_models.toml")
 ABOUT = Path(__file__).with_name("model_facts.toml")
+# Models that the local Vertex AI has from elsewhere; whether it can tune one, it tells.
+OWN = ("hf-", "local/")
 # Of Gemma 3, by which data of models that are not listed is estimated, too.
 TOKENS_PER_CHARACTER = 0.231
 
@@ -77,9 +79,8 @@ def _all_facts() -> dict[str, Any]:
 
 def tuning_facts(name: str) -> TuningFacts | None:
     """None: managed tuning is not known to offer this model. `-pt` models are never tuned by it."""
-    return _tuning_facts(
-        name, has_container=bool(settings.VERTEX_TRAINER_IMAGE), is_local=bool(settings.VERTEX_API_ENDPOINT)
-    )
+    has_container, is_local = bool(settings.VERTEX_TRAINER_IMAGE), bool(settings.VERTEX_API_ENDPOINT)
+    return _tuning_facts(name, has_container=has_container, is_local=is_local)
 
 
 def is_offered_by_managed_tuning(name: str) -> bool:
@@ -91,6 +92,8 @@ def is_offered_by_managed_tuning(name: str) -> bool:
 def _tuning_facts(name: str, *, has_container: bool, is_local: bool) -> TuningFacts | None:
     everything = _all_facts()
     model = everything["models"].get(name)
+    if model is None and is_local and name.startswith(OWN):
+        model = everything["own"]
     if model is None:
         return None
     family = everything["families"].get(name.partition("@")[0], {})

@@ -1,12 +1,16 @@
 """What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
 
 from django.conf import settings
+from django.contrib.auth.models import User
 
-from jobs.models import PublisherModel
+from jobs.errors import refuse_for
+from jobs.models import ModelImport, PublisherModel
 from jobs.text.deferred import gettext as _
 
 from .facts import tuning_facts
 from .purposes import Purpose, find_purpose
+
+MEGABYTE = 2**20
 
 
 def why_not_tune(model: PublisherModel) -> str:
@@ -38,6 +42,39 @@ def learns_from_images(model: PublisherModel) -> bool:
     if facts and "image" in facts.modality:
         return True
     return bool(settings.VERTEX_API_ENDPOINT) and "image" in model.data.get("modalities", ())
+
+
+def why_not_import(user: User) -> str:
+    """A sentence, or nothing: Hugging Face's models, or files of the server, into the local Vertex AI."""
+    if not settings.VERTEX_API_ENDPOINT:
+        return _(
+            "Imports are for the Vertex AI on this computer. On Google Cloud, the models of Hugging Face are in its own"
+            " Model Garden already."
+        )
+    if not user.is_superuser:
+        return _("Only an administrator can import models.")
+    if not settings.VERTEX_IMPORT_KEY:
+        return _(
+            "The server on this computer doesn't take imports from this console. Set LOCALVERTEX_IMPORT_KEY to the same"
+            " secret of at least 16 characters for both, and start them again."
+        )
+    return ""
+
+
+def check_can_import(user: User) -> None:
+    refuse_for(why_not_import(user))
+
+
+def why_no_room(row: ModelImport, file: str = "") -> str:
+    """By what was free when the repository was read. `file`: another GGUF file than the one that was proposed."""
+    sizes = {one["name"]: one["size"] for one in row.choices}
+    proposed = row.facts.get("file", "")
+    other = sizes.get(file or proposed, 0) - sizes.get(proposed, 0)
+    needed, free = row.facts.get("needed", 0) + other, row.facts.get("free", 0)
+    if needed <= free:
+        return ""
+    words = {"needed": needed // MEGABYTE, "free": free // MEGABYTE}
+    return _("The import needs %(needed)d MB, and the disk has %(free)d MB left. Make room on it first.") % words
 
 
 def writes_text(model: PublisherModel) -> bool:

@@ -26,7 +26,7 @@ _NAMES = (
     (Purpose.OTHER, r"timesfm|whisper|\bowlvit|\bclip\b|\bsam\b|detection|segmentation|classif|\btts\b"),
 )  # fmt: skip
 _COMPILED = [(purpose, re.compile(pattern)) for purpose, pattern in _NAMES]
-OWN = "local/"  # whose names people choose as they like
+OWN = ("hf-", "local/")  # whose names people choose as they like
 
 
 def find_purpose(name: str, sample_request: Mapping[str, Any]) -> Purpose:

@@ -12,7 +12,7 @@ from jobs.errors import NotAllowedNow
 from jobs.text.deferred import gettext as _
 
 NEEDED = ("torch", "gguf", "transformers", "xllamacpp", "peft")
-FAMILIES = ("google/gemma3@", "huggingfacetb/smollm2@", "meta/llama3", "qwen/qwen3@")
+FAMILIES = ("google/gemma3@", "hf-", "huggingfacetb/smollm2@", "local/", "meta/llama3", "qwen/qwen3@")
 PROJECT = Path(__file__).parents[3]
 LONGEST_SECONDS = 3600.0
 PASSED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")

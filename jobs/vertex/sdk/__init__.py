@@ -60,6 +60,10 @@ class Gateway:
         return cast(port.Deployment, _part("deployment", "Deployment", "deployments.deployment"))
 
     @cached_property
+    def imports(self) -> port.Imports:
+        return cast(port.Imports, _part("imports", "Imports"))
+
+    @cached_property
     def inventory(self) -> port.Inventory:
         return cast(port.Inventory, _part("inventory", "Inventory"))
 

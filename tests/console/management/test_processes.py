@@ -120,3 +120,13 @@ def test_missing_packages_are_named():
 
 def test_what_a_local_console_needs_is_installed_for_the_tests():
     assert ("torch" in processes.NEEDED_LOCALLY, processes.missing_packages({})) == (True, [])
+
+
+def test_the_console_and_the_server_share_a_key_for_imports_and_nobody_else_has_it(plan, monkeypatch):
+    monkeypatch.delenv(processes.IMPORT_KEY, raising=False)
+    found = plan()
+    keys = {one.name: one.environment.get(processes.IMPORT_KEY) for one in (*found.backends, *found.front)}
+    key = keys["vertex"]
+    assert len(key) >= 32
+    assert keys == {"cache": None, "storage": None, "vertex": key, "web": key, "worker": key, "chat": key}
+    assert plan().environment[processes.IMPORT_KEY] != key

@@ -24,7 +24,7 @@ BEFORE = ("jobs", "0036_endpoint_without_model")
 NEWER = {
     ("OutputListing", "error"), ("Takeaway", "error"), ("DatasetWork", "error"), ("TuningJob", "join_problem"),
     ("Preflight", "lines"), ("TuningJob", "log_problem"), ("EndpointReport", "error"), ("PriceSync", "error_message"),
-    ("InventoryLook", "problem"), ("DatasetImport", "error"),
+    ("InventoryLook", "problem"), ("DatasetImport", "error"), ("ModelImport", "error"),
 }  # fmt: skip
 
 CREATED = '{"sentence": "The job was created."}'

@@ -68,7 +68,7 @@ def begin(owner: User, uri: str, *, name: str = "", draft: UUID | None = None, p
     with transaction.atomic():
         User.objects.select_for_update().get(pk=owner.pk)
         mine = DatasetImport.objects.filter(owner=owner)
-        row = mine.filter(uri=place).first()
+        row: DatasetImport | None = mine.filter(uri=place).first()
         if row and row.state == ImportState.WAITING:
             mine.filter(pk=row.pk).update(draft=draft, part=part)
         else:

@@ -11,7 +11,8 @@ Group = list[list[int]]
 
 
 def finished_search(dataset: Dataset) -> DatasetWork:
-    work = DatasetWork.objects.filter(dataset=dataset, kind=WorkKind.SEARCH, state=WorkState.READY).first()
+    done = DatasetWork.objects.filter(dataset=dataset, kind=WorkKind.SEARCH, state=WorkState.READY)
+    work: DatasetWork | None = done.first()
     if work is None:
         raise NotAllowedNow(_("Find the duplicates first."))
     return work

@@ -27,7 +27,7 @@ Query = Sequence[tuple[str, str]]
 
 def ask(
     method: str, service: str, path: str, body: Mapping[str, Any] | None = None, query: Query = (),
-    *, most: int = MOST_BYTES, seconds: float | None = None,
+    *, most: int = MOST_BYTES, seconds: float | None = None, headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """`service` as in `logging`. Raises VertexError, also for an answer of more than `most` bytes or one that takes
     longer than `seconds`, which are those of every read unless told."""
@@ -37,7 +37,7 @@ def ask(
     with (
         translate_errors(),
         _session().request(  # type: ignore[no-untyped-call]
-            method, f"{base}/{path}", json=body, params=list(query), timeout=seconds,
+            method, f"{base}/{path}", json=body, params=list(query), timeout=seconds, headers=headers,
             allow_redirects=False, stream=True,
         ) as answer,
     ):  # fmt: skip

@@ -1,0 +1,122 @@
+"""Imports by the console's gateway, from a hub on loopback into a local Vertex AI: a program of its own."""
+
+import time
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from jobs.localvertex.instant.model import TEMPLATE, write_model
+from jobs.vertex.errors import NotAuthorised, NotFound, Refused
+from jobs.vertex.hub import ImportSpec
+from jobs.vertex.sdk import Gateway
+from tests.support.hub import serve_hub
+from tests.support.localservers import local_servers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+KEY, REPOSITORY, MODEL = "the key of this contract", "acme/Tiny-Gemma", "hf-acme/tiny-gemma@001"
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with serve_hub() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def servers(hub, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("imports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.address)
+        patch.setenv("LOCALVERTEX_IMPORT_KEY", KEY)
+        with local_servers(folder, ["--instant"]) as started:
+            yield started
+
+
+@pytest.fixture
+def imports(servers, hub, settings, tmp_path):
+    settings.VERTEX_API_ENDPOINT, settings.VERTEX_IMPORT_KEY = servers.address, KEY
+    write_model(tmp_path, "contract")
+    (tmp_path / "chat_template.jinja").write_text(TEMPLATE)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    hub.add(REPOSITORY, files, card={"license": "apache-2.0"}, gated="auto", tokens=("hf_right",))
+    return Gateway().imports
+
+
+def ended(imports, id):
+    until = time.monotonic() + SECONDS
+    while (found := imports.get(id)).state == "RUNNING" and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def test_a_gated_repository_becomes_a_model_of_the_catalogue(imports, servers):
+    spec = ImportSpec(REPOSITORY, token="hf_right")
+    facts = imports.inspect(spec)
+    assert (facts["family"], facts["licence"], facts["tunable"], facts["gated"], facts["model"]) == (
+        "Gemma 3", "apache-2.0", True, True, "",
+    )  # fmt: skip
+    id = str(uuid4())
+    imports.start(id, spec)
+    found = ended(imports, id)
+    assert (found.state, found.message, found.model) == ("DONE", "", MODEL)
+    catalogue = Gateway().catalogue
+    model = next(one for one in catalogue.list_models() if one.name == MODEL)
+    assert (model.display_name, model.can_tune, model.licence, bool(model.machine_specs)) == (
+        "Tiny-Gemma", True, "apache-2.0", True,
+    )  # fmt: skip
+    assert catalogue.licence_acknowledged(MODEL) is False
+    assert "hf_right" not in servers.log()
+
+
+def test_without_the_token_the_sentence_says_what_to_do(imports):
+    with pytest.raises(NotAuthorised, match="acme/Tiny-Gemma is gated: its publisher wants to know who uses it."):
+        imports.inspect(ImportSpec(REPOSITORY))
+    with pytest.raises(NotFound, match="Hugging Face has no model acme/nothing"):
+        imports.inspect(ImportSpec("acme/nothing", token="hf_right"))
+    with pytest.raises(Refused, match="is not the name of a model at Hugging Face"):
+        imports.inspect(ImportSpec("gpt2"))
+
+
+def test_what_a_publisher_writes_harms_neither_rows_nor_pages(imports, hub):
+    card = {"license": "other", "license_name": "a\x00b\u202ec" + "x" * 500}
+    hub.add("acme/Odd", hub.repositories[REPOSITORY].files, card=card)
+    facts = imports.inspect(ImportSpec("acme/Odd"))
+    assert (set("\x00\u202e") & set(facts["licence"]), facts["licence"][0], len(facts["licence"]) < 400) == (
+        set(), "a", True,
+    )  # fmt: skip
+
+
+def test_without_the_key_nobody_imports(imports, servers, settings):
+    settings.VERTEX_IMPORT_KEY = "another key of somebody"
+    with pytest.raises(NotAuthorised, match="Imports need the key"):
+        imports.inspect(ImportSpec(REPOSITORY, token="hf_right"))
+    url = f"{servers.address}/localvertex/imports"
+    page = {"Origin": "https://evil.example", "Authorization": f"Bearer {KEY}"}
+    assert [httpx.post(url, json={}, trust_env=False, headers=one).status_code for one in ({}, page)] == [403, 403]
+
+
+def test_what_is_not_there_is_not_found_and_cancelling_it_is_nothing(imports):
+    with pytest.raises(NotFound):
+        imports.get(str(uuid4()))
+    with pytest.raises(NotFound):
+        imports.pause(str(uuid4()))
+    assert imports.cancel(str(uuid4())) is None
+
+
+def test_what_no_request_has_is_refused(imports, servers):
+    url, headers = f"{servers.address}/localvertex/imports", {"Authorization": f"Bearer {KEY}"}
+    bodies = [
+        {},
+        {"source": 3},
+        {"source": "a/b", "more": 1},
+        {"source": "a/b", "token": "a b"},
+        {"source": "x" * 3000},
+    ]
+    answers = [httpx.post(f"{url}:inspect", json=body, headers=headers, trust_env=False) for body in bodies]
+    assert [one.status_code for one in answers] == [400] * len(bodies)
+    others = [httpx.request(*one, headers=headers, trust_env=False).status_code for one in (
+        ("PUT", url), ("GET", url), ("POST", f"{url}/x:delete"), ("GET", f"{url}/../../etc"), ("POST", f"{url}x"),
+    )]  # fmt: skip
+    assert others == [404] * 5

@@ -1,0 +1,234 @@
+"""An import from what an administrator typed to the model, by what the local Vertex AI answers."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from jobs.errors import NotAllowedNow
+from jobs.models import ModelImport, ModelImportState as State
+from jobs.services.catalogue.hub import imports
+from jobs.vertex.errors import Refused, Unavailable
+from tests.fakes import FakeGateway
+from tests.support import factories
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("with_imports")]
+LATER = timedelta(seconds=30)
+
+
+def advance(row: ModelImport, after: timedelta = LATER) -> bool:
+    came = imports.advance(row.pk, timezone.now() + after)
+    row.refresh_from_db()
+    return came
+
+
+def found(owner: User, **asked: Any) -> ModelImport:
+    row = imports.begin(owner, "acme/Tiny", **asked)
+    advance(row)
+    assert row.state == State.FOUND
+    return row
+
+
+def begun(owner: User, **asked: Any) -> ModelImport:
+    row = found(owner, **asked)
+    imports.download(row)
+    advance(row)
+    return row
+
+
+def test_nothing_is_downloaded_before_a_person_agrees(owner: User, fake_gateway: FakeGateway) -> None:
+    row = found(owner)
+    assert (row.facts["family"], row.total_bytes, fake_gateway.imports.started) == ("Llama", 5_000_000, [])
+    assert imports.due(timezone.now() + LATER) == []
+
+
+def test_from_the_order_to_the_model(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner, token="hf_secret")
+    fake_gateway.imports.set(row.pk, "RUNNING", stage="fetching", done=2_500_000, total=5_000_000)
+    assert (advance(row), row.state, row.percent, row.stage) == (False, "WAITING", 50, "fetching")
+    fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
+    assert (advance(row), row.state, row.model, row.token) == (True, "READY", "hf-acme/tiny@001", "")
+    assert [one.token for one in fake_gateway.imports.started] == ["hf_secret"]
+
+
+def test_the_token_is_sealed_in_the_row(owner: User) -> None:
+    row = imports.begin(owner, "acme/Tiny", token="hf_secret")
+    assert "hf_secret" not in row.token
+    assert "hf_secret" not in str(ModelImport.objects.values().get())
+
+
+def test_a_token_that_another_key_sealed_is_asked_for_again(owner: User, settings, fake_gateway: FakeGateway) -> None:
+    row = imports.begin(owner, "acme/Tiny", token="hf_secret")
+    settings.SECRET_KEY = "another"
+    advance(row)
+    assert [one.token for one in fake_gateway.imports.inspected] == [""]
+
+
+def test_what_a_restart_cut_off_is_started_again_with_the_token(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner, token="hf_secret")
+    fake_gateway.imports.set(row.pk, "INTERRUPTED")
+    advance(row)
+    fake_gateway.imports.begun.clear()
+    advance(row)
+    assert [one.token for one in fake_gateway.imports.started] == ["hf_secret"] * 3
+    assert row.state == State.WAITING
+
+
+def test_it_is_paused_and_resumed(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner)
+    imports.pause(row)
+    advance(row)
+    assert (row.state, row.is_told, fake_gateway.imports.get(str(row.pk)).state) == (State.PAUSED, True, "PAUSED")
+    assert imports.due(timezone.now() + LATER) == []
+    imports.resume(row)
+    advance(row)
+    assert (row.state, fake_gateway.imports.get(str(row.pk)).state) == (State.WAITING, "RUNNING")
+
+
+def test_what_the_server_paused_says_why(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner, token="hf_secret")
+    fake_gateway.imports.set(row.pk, "PAUSED", message="The disk is full.")
+    advance(row)
+    assert (row.state, row.error, bool(row.token)) == (State.PAUSED, "The disk is full.", True)
+
+
+def test_what_failed_is_tried_again_and_forgets_the_token(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner, token="hf_secret")
+    fake_gateway.imports.set(row.pk, "FAILED", message="The checksum differs.")
+    advance(row)
+    assert (row.state, row.error, row.token) == (State.FAILED, "The checksum differs.", "")
+    imports.resume(row, "hf_other")
+    advance(row)
+    assert (row.state, fake_gateway.imports.started[-1].token) == (State.WAITING, "hf_other")
+
+
+def test_a_repository_that_is_refused_is_looked_at_again_with_a_token(owner: User, fake_gateway: FakeGateway) -> None:
+    row = imports.begin(owner, "acme/Tiny")
+    fake_gateway.refuse("imports.inspect", "acme/Tiny is gated.", "PERMISSION_DENIED")
+    advance(row)
+    assert (row.state, row.error, row.facts) == (State.FAILED, "acme/Tiny is gated.", {})
+    imports.resume(row, "hf_secret")
+    advance(row)
+    assert (row.state, fake_gateway.imports.inspected[-1].token) == (State.FOUND, "hf_secret")
+
+
+def test_an_order_is_repeated_until_the_server_takes_it(owner: User, fake_gateway: FakeGateway) -> None:
+    row = found(owner)
+    imports.download(row)
+    fake_gateway.fail("imports.start", Unavailable("Away.", "UNAVAILABLE"))
+    advance(row)
+    assert (row.state, fake_gateway.imports.started) == (State.WAITING, [])
+    advance(row, LATER * 2)
+    assert len(fake_gateway.imports.started) == 1
+    imports.cancel(row)
+    fake_gateway.fail("imports.cancel", Unavailable("Away.", "UNAVAILABLE"))
+    advance(row, LATER * 3)
+    assert (row.is_told, row.state) == (False, State.CANCELLED)
+    advance(row, LATER * 4)
+    assert (row.is_told, fake_gateway.imports.begun) == (True, {})
+
+
+def test_an_order_that_is_refused_fails(owner: User, fake_gateway: FakeGateway) -> None:
+    row = found(owner)
+    imports.download(row)
+    fake_gateway.fail("imports.start", Refused("Two at once.", "ALREADY_EXISTS"))
+    advance(row)
+    assert (row.state, row.error) == (State.FAILED, "Two at once.")
+
+
+def test_what_a_person_asks_for_while_the_worker_asks_wins(owner: User, fake_gateway: FakeGateway) -> None:
+    row = begun(owner)
+    fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
+    fake_gateway.during("imports.get", lambda: imports.cancel(ModelImport.objects.get()))
+    assert (advance(row), row.state) == (False, State.CANCELLED)
+    assert imports.due(timezone.now()) == [row.pk]
+
+
+@pytest.mark.parametrize(
+    ("state", "allowed"),
+    [
+        ("LOOKING", {"cancel"}),
+        ("FOUND", {"download", "cancel"}),
+        ("WAITING", {"pause", "cancel"}),
+        ("PAUSED", {"resume", "cancel"}),
+        ("FAILED", {"resume", "cancel"}),
+        ("READY", set()),
+        ("CANCELLED", set()),
+    ],
+)
+def test_each_state_has_its_steps(owner: User, state: str, allowed: set[str]) -> None:
+    row = factories.model_import(state=state, facts={"size": 1})
+    steps = {"download": imports.download, "pause": imports.pause, "resume": imports.resume, "cancel": imports.cancel}
+    taken = set()
+    for name, step in steps.items():
+        ModelImport.objects.update(state=state)
+        with suppress(NotAllowedNow):
+            step(row)
+            taken.add(name)
+    assert taken == allowed
+
+
+def test_only_administrators_import(owner: User) -> None:
+    other = factories.team_mate()
+    with pytest.raises(NotAllowedNow, match="Only an administrator can import models."):
+        imports.begin(other, "acme/Tiny")
+    row = factories.model_import(owner=other, state="FOUND")
+    for step in (imports.download, imports.pause, imports.resume, imports.cancel):
+        with pytest.raises(NotAllowedNow, match="Only an administrator"):
+            step(row)
+
+
+def test_on_google_cloud_nothing_is_imported(owner: User, settings) -> None:
+    settings.VERTEX_API_ENDPOINT = ""
+    with pytest.raises(NotAllowedNow, match="On Google Cloud, the models of Hugging Face are in its own"):
+        imports.begin(owner, "acme/Tiny")
+
+
+def test_without_a_key_the_setting_is_named(owner: User, settings) -> None:
+    settings.VERTEX_IMPORT_KEY = ""
+    with pytest.raises(NotAllowedNow, match="Set LOCALVERTEX_IMPORT_KEY"):
+        imports.begin(owner, "acme/Tiny")
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_download(owner: User, fake_gateway: FakeGateway) -> None:
+    fake_gateway.imports.facts = {"needed": 10 * 2**30, "free": 2**30}
+    row = found(owner)
+    with pytest.raises(NotAllowedNow, match="The import needs 10240 MB, and the disk has 1024 MB left."):
+        imports.download(row)
+
+
+def test_a_smaller_file_may_fit_where_the_proposed_one_does_not(owner: User, fake_gateway: FakeGateway) -> None:
+    choices = [{"name": "a-Q2.gguf", "size": 2**30}, {"name": "a-Q4_K_M.gguf", "size": 5 * 2**30}]
+    free = {"needed": 6 * 2**30, "free": 3 * 2**30}
+    fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf", **free}
+    row = found(owner)
+    with pytest.raises(NotAllowedNow, match="The import needs 6144 MB"):
+        imports.download(row)
+    imports.download(row, "a-Q2.gguf")
+    assert row.file == "a-Q2.gguf"
+
+
+def test_of_several_files_one_of_them_is_chosen(owner: User, fake_gateway: FakeGateway) -> None:
+    choices = [{"name": "a-Q4_K_M.gguf", "size": 1}, {"name": "a-Q8_0.gguf", "size": 2}]
+    fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf"}
+    row = found(owner)
+    with pytest.raises(NotAllowedNow, match="Choose one of the files"):
+        imports.download(row, "b.gguf")
+    imports.download(row, "a-Q8_0.gguf")
+    advance(row)
+    assert fake_gateway.imports.started[0].file == "a-Q8_0.gguf"
+
+
+def test_old_ones_go_and_leave_nothing_on_the_server(owner: User, fake_gateway: FakeGateway) -> None:
+    row = found(owner)
+    done = factories.model_import(state="READY")
+    ModelImport.objects.update(created_at=timezone.now() - imports.KEPT * 2)
+    imports.prune(timezone.now())
+    row.refresh_from_db()
+    assert (row.state, ModelImport.objects.filter(pk=done.pk).exists()) == (State.CANCELLED, False)
+    advance(row)
+    imports.prune(timezone.now())
+    assert not ModelImport.objects.exists()
