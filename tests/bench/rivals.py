@@ -51,9 +51,10 @@ def counting(collate: Any, batches: list[int]) -> Any:
 
 def settings(job: Job, workdir: Path, rows: int) -> dict[str, Any]:
     """What decides about the result. All that decides about speed alone is left as it is."""
+    from jobs.localvertex.engine.model import ON_CPU
     from jobs.localvertex.engine.trainer import arguments
 
-    ours = arguments(job, workdir, math.ceil(rows / job.batch_size) * job.epochs, evaluates=False)
+    ours = arguments(job, workdir, math.ceil(rows / job.batch_size) * job.epochs, False, ON_CPU)
     names = ["output_dir", "num_train_epochs", "per_device_train_batch_size", "learning_rate", "lr_scheduler_type"]
     names += ["warmup_steps", "weight_decay", "seed", "train_sampling_strategy", "logging_steps", "report_to"]
     return {name: getattr(ours, name) for name in names} | {

@@ -115,8 +115,9 @@ def test_a_dataset_that_does_not_fit_leaves_nothing_behind(disk: Path, settings:
     with pytest.raises(NoRoom, match="is nearly full: 0 MB are left"):
         datasets.create(owner, file=rows, file_name="rows.jsonl")
     os.truncate(ballast, ballast.stat().st_size - 100_000)
+    report = datasets._report_of(made := Dataset(owner=owner))
     with pytest.raises(OSError, match="No space left on device"):
-        datasets._fill(Dataset(owner=owner), rows, disk / "datasets.part", lambda _rows: None, 2**20)
+        datasets._fill(made, rows, disk / "datasets.part", lambda _rows: None, 2**20, report)
     (disk / "datasets.part").unlink()
     shortages.seen.forget()
     assert [path.name for path in disk.rglob("*") if path.is_file()] == ["ballast"]

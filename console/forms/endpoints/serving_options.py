@@ -91,7 +91,7 @@ class ServingOptionsForm(forms.Form):
     precision = forms.ChoiceField(
         label=_("Precision"),
         required=False,
-        choices=[("", _("The most exact that fits")), *reversed(spec.PRECISIONS.items())],
+        choices=[("", _("The most exact that fits")), *reversed(list(spec.PRECISIONS.items()))],
         error_messages={"invalid_choice": _("Choose one of the precisions in the list.")},
         help_text=_(
             "Fewer bits take less memory and answer faster. Q8_0 is as good as F16 for most uses. Q4_K_M is less exact."

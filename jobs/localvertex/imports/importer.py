@@ -33,6 +33,8 @@ RESUMED = {
     READ_ONLY: "The disk of the local Vertex AI can only be read. Make it writable, and resume.",
 }
 FETCHING, CHECKING, CONVERTING = "fetching", "checking", "converting"
+# Precision of the file that is made of the weights as they came; a deployment may choose a smaller one.
+AS_PUBLISHED = "f16"
 
 
 class Stopped(Exception):
@@ -227,7 +229,7 @@ class Imports:
         if not plan.gguf and self._converter.available():
             entry.stage = CONVERTING
             try:
-                self._converter.run(files, files / WHOLE, lambda: bool(job.why))
+                self._converter.run(files, files / WHOLE, lambda: bool(job.why), AS_PUBLISHED)
             except ApiError:
                 if job.why:
                     raise Stopped from None

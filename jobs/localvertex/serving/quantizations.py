@@ -182,7 +182,8 @@ def own_kind(weights: Weights) -> str | None:
     """Of the file that the model comes with, empty where it does not tell; None while there is none."""
     if not weights.servable:
         return None
-    return FILE_TYPES.get(memory.file_type(weights.gguf), "")
+    kind = memory.file_type(weights.gguf)
+    return "" if kind is None else FILE_TYPES.get(kind, "")
 
 
 def name_of_speed(base: str, kind: str) -> str:

@@ -28,7 +28,7 @@ class ModelImportState(models.TextChoices):
 UNDER_WAY = Q(state__in=[ModelImportState.LOOKING, ModelImportState.WAITING]) | Q(is_told=False)
 
 
-class ModelImportQuerySet(LeasedWorkQuerySet):
+class ModelImportQuerySet(LeasedWorkQuerySet["ModelImport"]):
     def due(self, now: datetime) -> Self:
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), UNDER_WAY)
 

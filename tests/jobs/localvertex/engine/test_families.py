@@ -16,6 +16,7 @@ from jobs.localvertex.engine.export.gguf import check_convertible, convert
 from jobs.localvertex.engine.families.configuration import Settings
 from jobs.localvertex.engine.families.table import QWEN_2, TITLES
 from jobs.localvertex.engine.job import EVENTS, EventLog, Job, JobError
+from jobs.localvertex.engine.model import ON_CPU
 from jobs.localvertex.engine.prepare import prepare, write_tokenizer
 from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder, load_template
@@ -68,7 +69,7 @@ WAYS = [
 def train_here(workdir: Workdir) -> None:
     """In this process, which has imported everything: that takes longer than these trainings."""
     events = EventLog(workdir.path / EVENTS)
-    train(Job.read(workdir.path / "job.json"), workdir.path, events, lambda: None)
+    train(Job.read(workdir.path / "job.json"), workdir.path, events, lambda: None, ON_CPU)
     events.flush()
 
 

@@ -8,9 +8,10 @@ import torch
 from gguf import GGUFReader, dequantize
 from safetensors.torch import load_file, save_file
 
+from jobs.localvertex.engine.device import parameters_in
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.model import load_base, parameters_in
+from jobs.localvertex.engine.model import load_base
 from tests.jobs.localvertex.engine.conftest import Workdir
 from tests.jobs.localvertex.engine.llama import llama
 from tests.jobs.localvertex.engine.test_families import MOST, greatest_difference, train_here

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jobs.localvertex.engine.device import parameters_in
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import check_memory, parameters_in
+from jobs.localvertex.engine.model import check_memory
 from tests.jobs.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.jobs.localvertex.engine.llama import llama
 

@@ -116,7 +116,7 @@ def test_layers_that_are_computed_twice_teach_the_same(workdir: Workdir) -> None
     model = trainable(job)
     trainer = build_trainer(model, args, rows, None, [], None, packed=True)
     trainer.fast = None  # as on a card
-    trainer.data_collator.flat = False  # type: ignore[attr-defined]
+    trainer.data_collator.flat = False  # type: ignore[union-attr]
     trainer.train()
     assert model.get_base_model().is_gradient_checkpointing
     losses = [entry["loss"] for entry in trainer.state.log_history if "grad_norm" in entry]

@@ -27,7 +27,7 @@ class Here:
     def __init__(self, data: Path) -> None:
         self.data = data
         data.mkdir(exist_ok=True)
-        self.weights = BaseModels(data, [], {}, [sys.executable, "-c", ""])
+        self.weights = BaseModels(data, [], {}, [sys.executable, "-c", ""], 10**10)
         self.imports = Imports(data, self.weights, Converter(shlex.split(FAKE_ENGINE)))
         self.catalogue = catalogue.Catalogue([])
         self.imports.show_in(self.catalogue)

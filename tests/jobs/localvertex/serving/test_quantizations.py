@@ -48,8 +48,9 @@ def make(
     tmp_path: Path, converter: Converter, budget: int = 10 * GB, storage: str = "", disk: Disk | None = None
 ) -> Quantizations:
     places = (Buckets(storage), Speeds(tmp_path / "speeds.json"), budget)
-    measure = {"measure_disk": lambda _folder: disk} if disk else {}
-    return Quantizations(tmp_path / "quantized", converter, *places, **measure)
+    if disk is None:
+        return Quantizations(tmp_path / "quantized", converter, *places)
+    return Quantizations(tmp_path / "quantized", converter, *places, measure_disk=lambda _folder: disk)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Replies as Google gives them, where they differ from the local server's."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ OPTION = {
     "dedicatedResources": {"machineSpec": SPEC},
     "deployMetadata": {"sampleRequest": '{"@requestFormat":"chatCompletions","max_tokens":100}'},
 }
-GEMMA = {
+GEMMA: dict[str, Any] = {
     "name": "publishers/google/models/gemma3",
     "versionId": "gemma-3-1b-it",
     "openSourceCategory": "GOOGLE_OWNED_OSS_WITH_GOOGLE_CHECKPOINT",
