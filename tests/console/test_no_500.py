@@ -149,6 +149,7 @@ def address(chance, name, things):
     given |= {"kind": ["search", "compare", "x" * 300]}
     given |= {"pending_id": [uuid.UUID(int=0)]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
+    given |= {"file": [f"{'0' * 64}.png", "x" * 300, "선"]}
     given |= {"name": ["tour/wizard.webp", "../x", "x" * 300]}
     given |= {"form": ["md", "json", "jsonl", "x"], "picture": [uuid.UUID(int=0)]}
     drafts = "draft" in str(pattern)

@@ -143,10 +143,10 @@ def test_rows_without_images_may_be_in_a_zip_file_too(owner: User) -> None:
     ("content", "sentence"),
     [
         (packed({"rows.jsonl": ""}), "The file is empty. Write one JSON object per line."),
-        (packed({"rows.jsonl": lines(asked("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8 and"
-         " upload it again."),
+        (packed({"rows.jsonl": lines(asked("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8,"
+         " then try again."),
         (packed({"rows.jsonl": b'{"prompt": "\xff"}'}), "The file is not UTF-8: line 1, byte 13 of it, is 0xFF. Save"
-         " it as UTF-8 and upload it again."),
+         " it as UTF-8, then try again."),
         (packed({"a.png": b""}), "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object"
          " per line."),
     ],
