@@ -188,7 +188,7 @@ def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_a
     talk = factories.conversation()
     for _ in range(100):
         answered(talk, usage={"prompt_tokens": 3, "completion_tokens": 2}, timings={"first_token": 0.1, "total": 0.3})
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         page = visitor.get(f"{url(talk)}?all").content
     assert len(gzip.compress(page, 6)) < 60_000
 
@@ -355,7 +355,7 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         visitor.get(url(talk))
 
 

@@ -172,7 +172,7 @@ def test_a_text_model_refuses_a_picture_that_comes_anyway(visitor):
 def test_the_page_takes_the_same_queries_for_one_picture_and_for_three(visitor, talk, django_assert_num_queries, count):
     for _ in range(count):
         factories.picture(message=factories.message(conversation=talk))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         visitor.get(f"/studio/chat/{talk.pk}/")
 
 
