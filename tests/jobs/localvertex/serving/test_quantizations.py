@@ -4,9 +4,9 @@ import os
 import shlex
 import shutil
 import threading
-from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,7 +20,12 @@ from tests.jobs.localvertex.servers import BUCKET, FAKE_ENGINE, ROOT, TINY_FOLDE
 
 GB = 10**9
 SEES = ROOT / "jobs/localvertex/models/shapes_and_colours"
-Disk = namedtuple("Disk", "total used free")
+
+
+class Disk(NamedTuple):
+    total: int
+    used: int
+    free: int
 
 
 class CountingConverter(Converter):
@@ -47,10 +52,9 @@ def converter() -> CountingConverter:
 def make(
     tmp_path: Path, converter: Converter, budget: int = 10 * GB, storage: str = "", disk: Disk | None = None
 ) -> Quantizations:
-    places = (Buckets(storage), Speeds(tmp_path / "speeds.json"), budget)
-    if disk is None:
-        return Quantizations(tmp_path / "quantized", converter, *places)
-    return Quantizations(tmp_path / "quantized", converter, *places, measure_disk=lambda _folder: disk)
+    folder, speeds = tmp_path / "quantized", Speeds(tmp_path / "speeds.json")
+    measure: Callable[[Path], Any] = (lambda _folder: disk) if disk else shutil.disk_usage
+    return Quantizations(folder, converter, Buckets(storage), speeds, budget, measure)
 
 
 @pytest.fixture
