@@ -146,7 +146,7 @@ def address(chance, name, things):
     }
     given |= {"deployed": ["4711", "x"]}
     given |= {"line": [0, 1, 10**30], "number": [0, 1, 10**30]}
-    given |= {"kind": ["search", "compare", "x" * 300]}
+    given |= {"kind": ["search", "compare", "x" * 300], "file": ["x.png", "x" * 300]}
     given |= {"pending_id": [uuid.UUID(int=0)]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"file": [f"{'0' * 64}.png", "x" * 300, "선"]}

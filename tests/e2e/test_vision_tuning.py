@@ -111,7 +111,6 @@ def test_a_model_that_sees_is_tuned_on_a_zip_file(visit: Visit, console: Running
     expect(page.locator("#job-bar .st")).to_contain_text("Succeeded", timeout=LATER)
     link = page.locator("#job-bar").get_by_role("link", name="Test in chat")
     expect(link).to_be_visible(timeout=SOON)
-    expect(page.get_by_text("Uploaded 60 images of the dataset Pictures.").first).to_be_attached()
     link.click()
     answer = ask_about(page, tmp_path / "held-out.png", "How many shapes are there?")
     visit.picture("chat-vision-tuned")
