@@ -11,4 +11,6 @@ DATA_DIR = Path(os.environ["FAULTS_DATA"])
 REDIS_URL = CELERY_BROKER_URL = os.environ["FAULTS_BROKER"]
 CELERY_BROKER_TRANSPORT_OPTIONS = project.CELERY_BROKER_TRANSPORT_OPTIONS | {"socket_timeout": 3}
 VERTEX_GATEWAY = "tests.faults.remembering.Gateway"
+# The base model of the factories is tuned on a local run only.
+VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
 VERTEX_POLL_SECONDS = 0.2

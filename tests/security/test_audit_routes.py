@@ -82,6 +82,11 @@ def waiting_job() -> Any:
     return factories.job(prepared_at=factories.NOW)
 
 
+def second_waiting_job() -> Any:
+    waiting_job()
+    return waiting_job()
+
+
 def one_live_job(sweep: Any) -> Any:
     sweep.jobs.filter(sweep_place=1).update(state="SUCCEEDED", phase="CLOSED")
     return sweep
@@ -231,7 +236,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     )(factories.job(state="FAILED", phase="CLOSED")),
     "tuning-take": taken_away,
     "tuning-decide": lambda: on(factories.job(phase="NEEDS_DECISION"), again="yes"),
-    "tuning-move": lambda: on(waiting_job(), to="top"),
+    "tuning-move": lambda: on(second_waiting_job(), to="top"),
     "tuning-default-checkpoint": lambda: on(tuned(), checkpoint="1"),
     "tuning-deploy": lambda: Walk([tuned().pk]),
     "model-deploy": lambda: (
