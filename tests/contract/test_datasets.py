@@ -21,6 +21,7 @@ from tests.support.stored import path_of
 from tests.support.zips import asked, contents, lines, packed
 
 pytestmark = pytest.mark.django_db
+SEES = "samples/shapes@shapes-and-colours"
 ROW = json.dumps({"prompt": "Hello?", "completion": "Ahoy! " * 3}).encode() + b"\n"
 LONG_ROW = json.dumps({"prompt": "Hello?", "completion": "Ahoy! " * 100_000}).encode() + b"\n"
 
@@ -90,6 +91,8 @@ def test_images_of_an_upload_are_there_for_a_job(owner: User, world: World, stor
     assert sent == [sending.Sent(2), sending.Sent(0)]
     uri = f"{BUCKET}/datasets/{dataset.pk}.jsonl"
     world.gateway.storage.upload(path_of(dataset), uri)
-    spec = world.spec(training_dataset_uri=uri, validation_dataset_uri="")
+    if world.name == "google":
+        return  # which offers no model here that learns from images
+    spec = world.spec(base_model=SEES, training_dataset_uri=uri, validation_dataset_uri="")
     job = world.ended(world.gateway.tuning.create(spec))
     assert (job.error, job.state) == (None, "SUCCEEDED")
