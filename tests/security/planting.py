@@ -16,10 +16,12 @@ from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
+from jobs.files import store
 from jobs.models import (
     AuditEntry,
     CatalogueSync,
     ChatPreset,
+    DatasetImage,
     DatasetWork,
     Delivery,
     EndpointEvent,
@@ -50,6 +52,7 @@ from jobs.models import (
 from jobs.services import audit
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
+from jobs.services.datasets.images import places
 from jobs.services.preflight import subjects
 from jobs.text import markdown
 from tests.support import factories
@@ -205,7 +208,10 @@ def grow() -> dict[str, Any]:
     sweep = factories.sweep(display_name="x", varied={"learning_rate": [0.1, 0.2]})
     QueuePause.objects.create(pk=1, name="x")
     draft = factories.draft(data=all_steps(good), output_check={"uri": "gs://bucket/x", "problem": "x", **CHECKED})
+    image = DatasetImage.objects.create(dataset=good, file=f"{'0' * 64}.png").file
+    store.save(places.stored_name(good.owner_id, image), factories.png())
     return {
+        "image": image,
         "tuning": done.pk, "tuned": done.pk, "draft": draft.pk, "endpoint": endpoint.pk, "failed": failed.pk,
         "deployed": other.deployed_model_id, "dataset": good.pk, "table": data.pk, "chat": talk.pk, "bad": bad.pk,
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,

@@ -38,6 +38,7 @@ ACTS = ("hx-", "data-hx-", "on", "sse-", "style", "srcdoc", "is", "slot", "data-
 ADDRESSES = ("href", "src", "action", "formaction", "srcset", "ping", "poster", "xlink:href", "hx-get", "hx-post")
 NAMES = ("id", "name", "for", "class", "form")
 KINDS = {
+    "model-garden/imports": "model-imports",
     "sessions": "session", "settings/storage": "folder", "compare/base": "endpoint",
     "turns": "turns", "pictures": "picture", "columns": "columns", "answers": "answers", "deliveries": "deliveries",
     "drafts": "draft", "sweeps": "sweep", "links": "link", "shared": "picture",
@@ -76,7 +77,7 @@ def addresses(name, grown):
         "publisher": ["google", "other"], "slug": ["gemma3", "operations"], "name": ["tour/settings-en.webp"],
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
         "pending_id": [uuid.uuid4()], "number": [0, grown["added"]],
-        "kind": ["search", "compare", "edits"], "file": ["x.png"],
+        "kind": ["search", "compare", "edits"], "file": [grown["image"]],
     }  # fmt: skip
     found: list[dict[str, Any]] = [{}]
     for key in keys:

@@ -27,7 +27,7 @@ OF_ONE_ROW = {
     "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
     "datasets.work": ["work_id"], "preflight.run": ["key"], "endpoints.report": ["endpoint_id", "kind"],
-    "inventory.look": ["location"], "datasets.import": ["import_id"],
+    "inventory.look": ["location"], "datasets.import": ["import_id"], "catalogue.import": ["import_id"],
 }  # fmt: skip
 
 

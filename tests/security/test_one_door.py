@@ -41,6 +41,7 @@ OF_ROWS = {
     "jobs/services/tuning/container/reports.py",
     "jobs/services/tuning/observe.py",
     "jobs/services/tuning/removal.py",
+    "jobs/services/datasets/images/sending.py",
     "jobs/services/tuning/steps.py",
 }
 
