@@ -21,6 +21,7 @@ from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.inference import Inference
+from jobs.localvertex.memory.serving import MEGABYTE
 from jobs.localvertex.project import services
 from jobs.localvertex.project.situation import Situation
 from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, metadata, neighbours, operations
@@ -29,7 +30,6 @@ from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoi
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
 from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
-from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.streaming import ClientLeft, Streamed
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.standalone import TOKEN, TOKEN_PATH

@@ -24,6 +24,7 @@ from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
+from jobs.localvertex.memory.serving import MEGABYTE
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
@@ -35,7 +36,6 @@ from jobs.localvertex.observability.answers import Answers
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
-from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of

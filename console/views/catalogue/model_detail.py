@@ -4,8 +4,9 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -17,10 +18,12 @@ from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.chat.turns import first_answer
+from console.presenters.components.memory import request_memory
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
 from jobs.services.catalogue import regions
+from jobs.services.costs import memory
 from jobs.services.endpoints import endpoints
 from jobs.services.preflight import preflight
 from jobs.states import EndpointState
@@ -37,6 +40,9 @@ def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     action = request.GET.get("action", "")
     if action == "deploy" and variant.can_deploy:
         context["form"] = deploy_form(variant)
+        request_memory(request, variant.name)
+        context["fit"] = memory.of_deployment(variant.name)
+        context["asks_memory"] = memory.is_pending(variant.name, timezone.now())
     if action == "code":
         context["code"] = code_of(request, variant, context["ready"])
         return page_or_fragment(request, PAGE, "code", context)
@@ -108,13 +114,27 @@ def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     if request.method != "POST":
         return hx_redirect(request, f"{family.url}?action=deploy")
     variant = get_variant_or_404(family, request.POST.get("model", ""))
-    form = deploy_form(variant, request.POST)
+    form = deploy_form(variant, answers_of(request))
     endpoint = deploy_variant(request, variant, form) if form.is_valid() else None
     if endpoint is None:
-        context = context_of(request, family, variant) | {"form": form}
+        request_memory(request, variant.name)
+        asked = form.cleaned_data.get("context_tokens")
+        context = context_of(request, family, variant) | {
+            "form": form,
+            "fit": memory.of_deployment(variant.name, asked),
+        }
         return page_or_fragment(request, PAGE, "deploy", context, status=422)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+def answers_of(request: ConsoleRequest) -> QueryDict:
+    """With the context of the button that deploys with a shorter one."""
+    answers = request.POST.copy()
+    action, _colon, tokens = answers.get("action", "").partition(":")
+    if action == "context":
+        answers["context_tokens"] = tokens
+    return answers
 
 
 def deploy_variant(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:

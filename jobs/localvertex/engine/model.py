@@ -1,20 +1,18 @@
 """The base model with what is trained on it."""
 
-import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from jobs.localvertex.engine.job import Job, JobError
+from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.shape import count_parameters
 
 PROJECTIONS = r"\.(q|k|v|o|gate|up|down)_proj"
-BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
 BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
 NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
 
@@ -25,34 +23,6 @@ def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None)
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
-
-
-def parameters_in(folder: Path) -> int:
-    """By the headers of the files, which are read in no time."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "pt") as tensors:
-            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return count
-
-
-def free_memory() -> int | None:
-    """In bytes; None where the system does not tell."""
-    try:
-        found = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
-
-
-def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None:
-    """A training that is killed for its memory looks like one that crashed, and would be tried again."""
-    needed, available = parameters_in(job.base_model_dir) * BYTES_A_PARAMETER, free()
-    if available is not None and needed > available:
-        raise JobError(
-            f"Full tuning of {job.base_model} needs at least {needed / 1e9:.1f} GB of memory;"
-            f" {available / 1e9:.1f} GB are free on this machine. End other programs, or choose PEFT_ADAPTER."
-        )
 
 
 def multiplies_bf16() -> bool:
@@ -67,7 +37,7 @@ def dtype_of_base(folder: Path, free: Callable[[], int | None] = free_memory) ->
     """bf16, or f32 where that is quicker and there is room for twice as much."""
     if multiplies_bf16():
         return torch.bfloat16
-    needed, available = parameters_in(folder) * BYTES_OF_F32 + ROOM_BESIDE, free()
+    needed, available = sum(count_parameters(folder).values()) * BYTES_OF_F32 + ROOM_BESIDE, free()
     return torch.float32 if available is None or needed < available else torch.bfloat16
 
 
@@ -97,7 +67,6 @@ def trainable(job: Job) -> Any:
     """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, or an f32 one, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
-        check_memory(job)
         model = load_base(job.base_model_dir, torch.float32)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("vision_tower" not in name and "multi_modal_projector" not in name)

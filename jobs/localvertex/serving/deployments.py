@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -26,6 +27,7 @@ from jobs.localvertex.api.faults import wait_to_fail
 from jobs.localvertex.api.wire import Json, Operation, load, now, pack
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.containers import CONTEXT_TOKENS
 from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
@@ -75,15 +77,25 @@ class Deployments:
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
         shown = str(note.get("deployed_model", {}).get("displayName", ""))
-        idle = note.get("idle_seconds")
+        idle, context = note.get("idle_seconds"), int(note.get("context", CONTEXT_TOKENS))
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
             mmproj = str(vision) if vision.is_file() else None
-            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown, idle_seconds=idle)
+            model = str(folder / "model.gguf")
+            return Plan(name, model, mmproj, display_name=shown, idle_seconds=idle, context=context)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown, idle_seconds=idle)
+        return Plan(
+            name,
+            str(weights.gguf),
+            mmproj,
+            adapter,
+            hf=str(weights.hf),
+            display_name=shown,
+            idle_seconds=idle,
+            context=context,
+        )
 
     def stop(self) -> None:
         self._stopping.set()
@@ -95,12 +107,22 @@ class Deployments:
     def cancel(self, operation: str) -> None:
         self._cancelled.add(operation)
 
-    def require_room(self, base: str) -> None:
-        """Refuses at once what can never be served here; weights that are still to be made are looked at then."""
+    def require_room(self, base: str, context: int = CONTEXT_TOKENS) -> None:
+        """Refuses at once what cannot be served here; weights that are still to be made are looked at then."""
+        if plan := self._plan_of_base(base, context):
+            self._serving.require_room(plan, base)
+
+    def needs(self, base: str) -> dict[int, int]:
+        """Bytes by the tokens of its context; {} of weights that are still to be made."""
+        plan = self._plan_of_base(base, CONTEXT_TOKENS)
+        contexts = [plan.context, *plan.smaller_contexts()] if plan else []
+        return {tokens: replace(plan, context=tokens).need() for tokens in contexts if plan}
+
+    def _plan_of_base(self, base: str, context: int) -> Plan | None:
         weights = self._weights.find(base)
-        if weights is not None and weights.servable:
-            plan = Plan(base, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None)
-            self._serving.require_room(plan.need(), base)
+        if weights is None or not weights.servable:
+            return None
+        return Plan(base, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, context=context)
 
     def busy(self, endpoint: str) -> bool:
         return bool(self.pending(endpoint))
@@ -191,7 +213,7 @@ class Deployments:
             endpoint.deployed_models = [*endpoint.deployed_models, deployed]
             endpoint.traffic_split = _split(note, endpoint, deployed.id)
             endpoint.update_time = now()
-        kept = {"base": note["base"], "form": note["form"], "idle_seconds": note.get("idle_seconds")}
+        kept = {name: note[name] for name in ("base", "form", "idle_seconds", "context") if name in note}
         self._store.write_note(name_of(note["endpoint"], deployed.id), **kept)
         with self._store.edit(Model, self._row(deployed)) as model:
             reference = type(model).pb(model).deployed_models.add()

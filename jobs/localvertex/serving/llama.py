@@ -17,14 +17,15 @@ import httpx
 
 from jobs.localvertex import last_words
 from jobs.localvertex.hangs import Watch
-from jobs.localvertex.serving import memory
+from jobs.localvertex.memory import serving as memory
+from jobs.localvertex.memory.free import resident
+from jobs.localvertex.models.containers import CONTEXT_TOKENS, LEAST_CONTEXT
 from jobs.localvertex.serving.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving.child")
 KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.
 PORT_FILE = "port.json"
 ADDRESS = "http://model"  # Of whatever is at the other end of the socket.
-CONTEXT_TOKENS = 8192
 SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
@@ -45,10 +46,16 @@ class Plan:
     display_name: str = ""
     alias: str = ""  # what answers call the model; its endpoint's id when empty
     idle_seconds: float | None = None  # None: as all others
+    context: int = CONTEXT_TOKENS  # of each conversation
 
     def need(self) -> int:
         """Bytes of memory."""
-        return memory.need(self.model, self.mmproj, self.adapter, context=CONTEXT_TOKENS, slots=SLOTS)
+        return memory.need(self.model, self.mmproj, self.adapter, context=self.context, slots=SLOTS)
+
+    def smaller_contexts(self) -> list[int]:
+        """In tokens, each half of the one before."""
+        halves = (self.context >> times for times in range(1, self.context.bit_length()))
+        return [tokens for tokens in halves if tokens >= LEAST_CONTEXT]
 
 
 @dataclass
@@ -100,7 +107,7 @@ class Child:
         shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def resident(self) -> int:
-        return memory.resident(self.process.pid)
+        return resident(self.process.pid)
 
     def last_lines(self) -> list[str]:
         """llama.cpp tells why it ended only in its log; Python, before llama.cpp, in a traceback there."""
@@ -126,7 +133,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "mmproj": plan.mmproj,
         "adapter": plan.adapter,
         "chat_template": chat_template(Path(plan.model), Path(plan.hf) if plan.hf else None),
-        "context": CONTEXT_TOKENS,
+        "context": plan.context,
         "slots": SLOTS,
         "threads": THREADS,
         "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],

@@ -131,6 +131,7 @@ def _options(row: DeployedModel) -> ServingOptions:
         autoscaling={serving.METRICS[name]: target for name, target in asked.autoscaling.items()},
         service_account=asked.service_account,
         labels=asked.endpoint_labels,
+        context_tokens=asked.context_tokens,
     )
 
 

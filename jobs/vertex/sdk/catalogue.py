@@ -10,7 +10,8 @@ from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NO_TOOLS, Refused
-from jobs.vertex.values import CatalogueModel, MachineSpec, Pace
+from jobs.vertex.memory import parse_memory
+from jobs.vertex.values import CatalogueModel, MachineSpec, Memory, Pace
 
 from . import clients
 from .messages import enum_name, raw
@@ -72,10 +73,17 @@ class Catalogue:
     def training_paces(self, model: str) -> dict[str, Pace]:
         if not settings.VERTEX_API_ENDPOINT:
             return {}
-        request = types.GetPublisherModelRequest(name=long_name(model))
-        found = clients.ask(clients.client(SERVICE).get_publisher_model, request)
-        entries = found.supported_actions.view_rest_api.documentations
-        return _paces(next((entry.content for entry in entries if entry.title == "Training pace"), ""))
+        return _paces(_fact(model, "Training pace"))
+
+    def memory(self, model: str) -> Memory | None:
+        return parse_memory(_fact(model, "Memory")) if settings.VERTEX_API_ENDPOINT else None
+
+
+def _fact(model: str, title: str) -> str:
+    request = types.GetPublisherModelRequest(name=long_name(model))
+    found = clients.ask(clients.client(SERVICE).get_publisher_model, request)
+    entries = found.supported_actions.view_rest_api.documentations
+    return next((str(entry.content) for entry in entries if entry.title == title), "")
 
 
 def _paces(text: str) -> dict[str, Pace]:

@@ -23,7 +23,7 @@ from console.forms.tuning.training import TrainingForm
 from console.presenters.catalogue.machines import list_offered_options
 from jobs.models import Dataset, Endpoint
 from jobs.services.catalogue import regions
-from jobs.services.costs import estimates
+from jobs.services.costs import estimates, memory
 from jobs.services.datasets import row_limits, token_counts
 from jobs.services.tuning import drafts, jobs
 from jobs.services.tuning.spec import TuningSpec
@@ -40,6 +40,7 @@ from .review import answers, machine_with_price, note
 from .sweep import Plan, plan_of, sweep_line
 
 SENT, SAVED = "sent", "saved"
+MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,22 @@ class Wizard(Choices):
         if not (self.variant and dataset and epochs):
             return {}
         estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch, machine, self.location)
-        pending = token_counts.is_pending(dataset, self.variant.name, timezone.now())
-        return {"estimate": estimate, "cut_rows": self.long_rows(dataset), "is_counting": pending}
+        now, name = timezone.now(), self.variant.name
+        return {
+            "estimate": estimate,
+            "fit": None if machine else self._fit(step, form, dataset, mode),
+            "cut_rows": self.long_rows(dataset),
+            "is_counting": token_counts.is_pending(dataset, name, now) or memory.is_pending(name, now),
+        }
+
+    def _fit(self, step: str, form: StepForm, dataset: Dataset, mode: str) -> memory.Fit | None:
+        """As the form of the training step stands, even before it is sent."""
+        assert self.variant is not None
+        values = self.valid_steps.get("training", {})
+        names = ("adapter_size", "batch_size", "max_seq_length")
+        asked = {name: form[name].value() for name in names} if step == "training" else values
+        adapter, batch, longest = (whole_number(asked.get(name), MOST) for name in names)
+        return memory.of_training(dataset, self.variant.name, mode, adapter, batch, longest)
 
     def dataset_to_count(self, step: str, form: StepForm) -> Dataset | None:
         """The training data that the estimate is about."""

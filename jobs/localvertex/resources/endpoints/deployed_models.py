@@ -21,7 +21,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.models import registry
+from jobs.localvertex.models import containers, registry
 from jobs.localvertex.resources import artifacts, dedicated
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
@@ -37,6 +37,7 @@ REPLICAS = ("min_replica_count", "max_replica_count", "required_replica_count", 
 LOGGING = ("enable_container_logging", "disable_container_logging")
 MUTABLE = ("dedicated_resources", *REPLICAS, *LOGGING)
 NEW = "0"
+ARGUMENTS = "model.container_spec.args"
 
 
 def deploy_model(call: Call) -> Operation:
@@ -65,6 +66,7 @@ def deploy_model(call: Call) -> Operation:
             form=artifact.form,
             gcs_uri=str(artifact.source or ""),
             adapter=artifact.adapter,
+            context=containers.find_context(model.container_spec, ARGUMENTS),
             deployed_model=render(deployed),
             traffic_split=dict(request.traffic_split),
             **call.failure,
@@ -142,7 +144,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
         raise invalid(message, "deployed_model.dedicated_resources")
     artifact = artifacts.of_model(parts, model, request.deployed_model.checkpoint_id)
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
-    parts.deployments.require_room(artifact.base_id)
+    parts.deployments.require_room(artifact.base_id, containers.find_context(model.container_spec, ARGUMENTS))
     resources = request.deployed_model.dedicated_resources
     dedicated.check_resources(resources, "deployed_model.dedicated_resources")
     return artifact

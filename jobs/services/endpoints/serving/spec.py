@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from django.conf import settings
+
 from jobs.errors import Problem
 from jobs.models.endpoint import Reservation
 from jobs.models.fields.labels import check_labels
@@ -18,6 +20,8 @@ SHORTEST_IDLE, LONGEST_IDLE = 5, 480  # minutes
 LONGEST_FLEX_START = 168  # hours
 MAX_TARGET, PERCENT = 1_000_000, 100
 MAX_RESERVATIONS = 10
+# What the local Vertex AI serves.
+LEAST_CONTEXT, MAX_CONTEXT = 512, 8192
 LONGEST_ACCOUNT = 200
 # What a model server on accelerators tells; the last two are vLLM's, which serves the open models of Model Garden.
 ON_ACCELERATORS = frozenset({"gpu", "kv_cache", "waiting"})
@@ -38,8 +42,8 @@ _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com")
 @dataclass(frozen=True)
 class ServingOptions:
     """`idle_minutes`: without a request for so long, no machine is left; None: at least one always runs. `autoscaling`:
-    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. Empty: as Google does it by
-    itself."""
+    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. `context_tokens`: of the
+    longest conversation, on this computer only. Empty: as Google does it by itself."""
 
     idle_minutes: int | None = None
     reservation: str = ""
@@ -48,6 +52,7 @@ class ServingOptions:
     autoscaling: Mapping[str, int] = field(default_factory=dict)
     service_account: str = ""
     endpoint_labels: Mapping[str, str] = field(default_factory=dict)
+    context_tokens: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Without what was not asked for."""
@@ -93,7 +98,9 @@ def _has_type(name: str, value: Any) -> bool:
 def list_offered(*, accelerators: bool, is_local: bool, beside: bool) -> list[str]:
     """Names of options, those of metrics as `autoscaling_gpu`. `beside`: the model joins others on an endpoint."""
     if is_local:
-        return ["endpoint_labels"] if beside else ["idle_minutes", "endpoint_labels"]
+        return (
+            ["context_tokens", "endpoint_labels"] if beside else ["idle_minutes", "context_tokens", "endpoint_labels"]
+        )
     metrics = [f"autoscaling_{name}" for name in METRICS if accelerators or name not in ON_ACCELERATORS]
     first = ["service_account"] if beside else ["idle_minutes"]
     return [*first, *metrics, "reservation", "reservations", "flex_start_hours", "endpoint_labels"]
@@ -105,6 +112,11 @@ def find_problems(options: ServingOptions) -> Iterator[Problem]:
         yield Problem("out_of_range", "idle_minutes", idle_remedy())
     if options.flex_start_hours is not None and not is_within(options.flex_start_hours, 1, LONGEST_FLEX_START):
         yield Problem("out_of_range", "flex_start_hours", flex_start_remedy())
+    if options.context_tokens is not None and not is_within(options.context_tokens, LEAST_CONTEXT, MAX_CONTEXT):
+        yield Problem("out_of_range", "context_tokens", context_remedy())
+    if options.context_tokens is not None and not settings.VERTEX_API_ENDPOINT:
+        sentence = _("On Google Cloud, Vertex AI chooses the context. Leave this empty.")
+        yield Problem("not_offered", "context_tokens", sentence)
     for name, target in options.autoscaling.items():
         most = MAX_TARGET if name in COUNTED else PERCENT
         if name not in METRICS:
@@ -158,7 +170,7 @@ def find_conflicts(
     for name in ON_ACCELERATORS & options.autoscaling.keys() if machine_type and not accelerators else ():
         sentence = _("%(machine)s has no GPU to scale by.") % {"machine": machine_type}
         yield Problem("not_offered", f"autoscaling_{name}", sentence)
-    if not machine_type and options.as_json().keys() - {"endpoint_labels", "service_account"}:
+    if not machine_type and options.as_json().keys() - {"context_tokens", "endpoint_labels", "service_account"}:
         sentence = _("Choose a machine. Without one, Vertex AI decides on all of the Advanced settings.")
         yield Problem("required", "machine", sentence)
 
@@ -166,6 +178,12 @@ def find_conflicts(
 def idle_remedy() -> str:
     return _("Enter a whole number of minutes from %(least)d to %(most)d.") % {
         "least": SHORTEST_IDLE, "most": LONGEST_IDLE,
+    }  # fmt: skip
+
+
+def context_remedy() -> str:
+    return _("Enter a whole number of tokens from %(least)d to %(most)d.") % {
+        "least": LEAST_CONTEXT, "most": MAX_CONTEXT,
     }  # fmt: skip
 
 
