@@ -72,6 +72,7 @@ class CatalogueModel:
     documents: Mapping[str, str] = field(default_factory=dict)
     paces: Mapping[str, "Pace"] = field(default_factory=dict)
     weight_bytes: int = 0
+    memory: "Memory | None" = None
 
 
 @dataclass(frozen=True)

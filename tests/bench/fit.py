@@ -105,7 +105,7 @@ def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Tak
     with tempfile.TemporaryDirectory(dir=folder) as made:
         workdir = Path(made)
         # The answer is longer than the row, which is cut to its length.
-        row = {"prompt": " ".join(words[: length // 3]), "completion": " ".join((4 * words)[: 2 * length])}
+        row = {"prompt": " ".join(words[: length // 8]), "completion": " ".join((4 * words)[: 2 * length])}
         (workdir / "train.jsonl").write_text(STEPS * batch * (json.dumps(row) + "\n"))
         job = {
             **{"base_model_dir": str(model.hf), "train_path": str(workdir / "train.jsonl"), "validation_path": None},

@@ -197,11 +197,11 @@ def follow_name(wizard: Wizard) -> None:
 
 
 def use_batch(request: ConsoleRequest, wizard: Wizard, size: str) -> HttpResponse:
-    """Keeps all that was typed, with another batch size; the form judges it."""
+    """Keeps all that was typed, with another batch size; the form judges it. The page comes anew: what a person typed
+    into a field would stay there."""
     send_step(request, wizard, "training", wizard.form("training", request.POST), {}, insists=True)
     drafts.save_step(wizard.draft, "training", wizard.values("training") | {"batch_size": size})
-    again = Wizard(wizard.draft, request.user)
-    return render_step(request, again, "training", again.form("training"))
+    return hx_redirect(request, wizard.url("training"))
 
 
 def use_free_folder(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:

@@ -38,8 +38,16 @@ class Fit:
         return self.needed <= self.free
 
     @property
+    def needed_words(self) -> str:
+        return format_size(self.needed)
+
+    @property
+    def free_words(self) -> str:
+        return format_size(self.free)
+
+    @property
     def sentence(self) -> str:
-        words = {"needed": format_size(self.needed), "free": format_size(self.free)}
+        words = {"needed": self.needed_words, "free": self.free_words}
         if self.fits:
             return _("Fits: needs about %(needed)s of memory, and %(free)s are free.") % words
         missing = _("Doesn't fit: needs about %(needed)s of memory, and %(free)s are free.") % words
@@ -148,6 +156,8 @@ def run(base_model: str, user_id: int, now: datetime) -> None:
 
 
 def _told(base_model: str) -> dict[str, Any]:
+    if not settings.VERTEX_API_ENDPOINT:
+        return {}
     model = PublisherModel.objects.filter(name=base_model).only("data").first()
     return (model.data.get("memory") or {}) if model else {}
 

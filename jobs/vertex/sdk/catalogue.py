@@ -145,6 +145,7 @@ def _model(model: Any) -> CatalogueModel:
         context_tokens=_number(facts["context tokens"]),
         modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
         paces=_paces(documents.get("training pace", "")),
+        memory=parse_memory(documents.get("memory", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
