@@ -71,7 +71,8 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-fit-") as folder:
         ready = dict(one.split("=", 1) for one in options.prepared)
-        models = [prepare(Path(folder), *one.split("=", 1), ready) for one in options.model]
+        given = dict(one.split("=", 1) for one in options.model)
+        models = [prepare(Path(folder), name, gguf, ready) for name, gguf in given.items()]
         taken = [one for model in models for one in measure(Path(folder), model)]
     text = table(taken)
     print(text)
@@ -153,7 +154,7 @@ def serve(folder: Path, model: Model, context: int) -> Taken:
 
 
 def ask(child: Child, number: int, context: int) -> None:
-    text = " ".join(f"{number} and {one}" for one in range(context // 16))
+    text = " ".join(f"{number} and {one}" for one in range(context // 32))
     body = {"messages": [{"role": "user", "content": text}], "max_tokens": 16}
     headers = {"Authorization": f"Bearer {child.api_key}"}
     transport = httpx.HTTPTransport(uds=str(child.socket))
