@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models.containers import CONTEXT_TOKENS
 from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.serving.quantizations import Quantizations, own_kind
@@ -69,7 +70,7 @@ def test_what_was_published_as_hugging_face_files_is_offered_in_all_precisions(
         ("q4_k_m", False, None), ("q8_0", True, 812.5), ("f16", False, None),
     ]  # fmt: skip
     q8_0 = offers[1]
-    assert (q8_0.size, q8_0.memory) == (988_352, found.find_need(sees, ""))
+    assert (q8_0.size, q8_0.memory) == (988_352, found.find_needs(sees, "")[CONTEXT_TOKENS])
     assert [one.memory - one.size for one in offers] == [q8_0.memory - q8_0.size] * 3
 
 
