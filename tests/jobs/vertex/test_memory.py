@@ -14,6 +14,11 @@ def test_what_the_local_server_tells():
     assert parse_memory(json.dumps(TOLD)) == Memory(10, 20, {8192: 30}, 4, {"FULL": full})
 
 
+def test_what_each_precision_takes():
+    found = parse_memory(json.dumps(TOLD | {"precisions": {"q8_0": {"8192": 30, "512": 7}}}))
+    assert found.precisions == {"q8_0": {512: 7, 8192: 30}}
+
+
 def test_a_model_that_is_not_tuned():
     assert parse_memory('{"free": 10, "room": 20}') == Memory(10, 20, {}, 1, {})
 
@@ -29,6 +34,8 @@ def test_a_model_that_is_not_tuned():
         {"contexts": {"many": 1}},
         {"contexts": [1]},
         {"contexts": {str(number): 1 for number in range(50)}},
+        {"precisions": {"q8_0": {"512": -1}}},
+        {"precisions": {"q8_0": 7}},
         {"training": {"batch": 0.5}},
         {"training": {"modes": {"FULL": {"fixed": 1}}}},
         {"training": []},

@@ -48,6 +48,19 @@ def test_the_default_does_not_fit_and_a_smaller_batch_does(wizard, dataset):
     assert "fit: needs" not in page
 
 
+def test_of_a_sweep_the_job_that_takes_the_most_counts(wizard, dataset):
+    """No button: what the sweep tries is in its own fields."""
+    wizard.fill(dataset)
+    sweep = {"sweep_1": "batch_size", "sweep_1_values": "1, 4"}
+    page = wizard.get("training", **training(dataset) | sweep).content.decode()
+    assert "It fits with a batch size of 2." in page
+    assert 'value="batch:' not in page
+    page = wizard.get("training", **training(dataset) | sweep | {"sweep_1_values": "1, 2"}).content.decode()
+    assert "≈ 1.2 GB, 1.3 GB free" in page
+    page = wizard.get("training", **training(dataset) | sweep | {"sweep_1": "epochs"}).content.decode()
+    assert 'value="batch:2"' in page
+
+
 def test_nonsense_for_a_batch_size_is_judged_as_typed(wizard, dataset):
     wizard.fill(dataset)
     wizard.post("training", **training(dataset) | {"action": "batch:many"})

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from jobs.localvertex.devices.choice import Training as Chosen
+from jobs.localvertex.devices.machine import CPU, CUDA
 from jobs.localvertex.engine.dataset import load_examples
 from jobs.localvertex.engine.fitting import method_of, require_memory, rows_of
 from jobs.localvertex.engine.job import Job, JobError
@@ -32,6 +34,14 @@ def test_too_little_memory_is_said_before_it_is_used(workdir: Workdir, mode: str
         require_memory(job, ROWS, peak(job, 4) + 1)
     assert "A batch_size of 4 fits." in str(caught.value)
     assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_on_a_card_the_memory_of_the_machine_says_nothing(workdir: Workdir) -> None:
+    workdir.describe(tuning_mode="FULL", batch_size=8)
+    job = Job.read(workdir.path / "job.json")
+    require_memory(job, ROWS, 1, Chosen(CUDA, ""))
+    with pytest.raises(JobError, match="The training needs about"):
+        require_memory(job, ROWS, 1, Chosen(CPU, ""))
 
 
 def test_a_model_of_which_nothing_is_known_is_tried(workdir: Workdir) -> None:

@@ -1,6 +1,6 @@
 """Whether something fits, by what the server that does it tells of itself."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -91,6 +91,13 @@ def test_a_smaller_context():
     assert memory.of_deployment(BASE_MODEL, 512) == Fit(300, 500, 512, 0, is_training=False)
     assert memory.of_deployment(BASE_MODEL, 600).asked == 1024
     assert memory.of_deployment(BASE_MODEL).sentence.endswith("It fits with a context of 512 tokens.")
+
+
+def test_each_precision_takes_what_it_takes():
+    tell(replace(TOLD, precisions={"q4_k_m": {512: 200, 2048: 400}, "f16": {512: 700, 2048: 1700}}))
+    assert memory.of_deployment(BASE_MODEL, precision="q4_k_m") == Fit(400, 500, 2048, 512, is_training=False)
+    assert memory.of_deployment(BASE_MODEL, 512, "f16") == Fit(700, 500, 512, 0, is_training=False)
+    assert memory.of_deployment(BASE_MODEL, precision="q8_0") == memory.of_deployment(BASE_MODEL)
 
 
 def test_what_is_old_refuses_nothing():
