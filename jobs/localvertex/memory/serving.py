@@ -10,7 +10,7 @@ from jobs.localvertex.memory.free import whole_memory
 
 MEGABYTE = 1024 * 1024
 # Python with llama.cpp, 16-bit keys and values, and the tokens that are computed at a time.
-PROCESS_BYTES = 90 * MEGABYTE
+PROCESS_BYTES = 50 * MEGABYTE
 CACHE_BYTES = 2
 BATCH = 512
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
