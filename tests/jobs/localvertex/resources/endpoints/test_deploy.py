@@ -90,7 +90,7 @@ def test_folder_without_a_model(server):
 
 def test_model_without_weights(server):
     name = "publishers/openai/models/gpt-oss@gpt-oss-20b"
-    with pytest.raises(BadRequest, match="convert https://huggingface.co/openai/gpt-oss-20b to model.gguf"):
+    with pytest.raises(BadRequest, match="Download https://huggingface.co/openai/gpt-oss-20b, start the server with"):
         server.garden.deploy(vertex.DeployRequest(destination=PARENT, publisher_model_name=name))
 
 
