@@ -15,7 +15,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up browser test test-slow test-faults test-compose test-bare image image-localvertex soak lint lint-static node check lock lock-static sbom audit format messages demo-check bench bench-chat bench-lists bench-localvertex bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up browser test test-slow test-faults test-compose test-bare image image-localvertex soak lint lint-static node check lock lock-static sbom audit format messages demo-check bench bench-chat bench-fit bench-lists bench-localvertex bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local $(VENV)/.weights ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -129,6 +129,9 @@ bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through 
 
 bench-localvertex: $(VENV)/.installed-dev ## the local Vertex AI: 200 readers a second, lists of 10,000 jobs, its start
 	$(BIN)/python -m tests.bench.localvertex $(ARGS)
+
+bench-fit: $(VENV)/.installed-dev ## memory of trainings and model servers, foretold and measured; ARGS=--model NAME=FILE.gguf
+	$(BIN)/python -m tests.bench.fit $(ARGS)
 
 bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md
 	$(BIN)/python -m tests.bench.lists $(ARGS)

@@ -20,7 +20,7 @@ from .services.catalogue import publisher_models
 from .services.catalogue.hub import imports as model_imports
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
-from .services.costs import ledger, price_sync
+from .services.costs import ledger, memory, price_sync
 from .services.datasets import sweep as dataset_sweep, token_counts
 from .services.datasets.cloud import imports
 from .services.datasets.edits import works
@@ -103,6 +103,11 @@ def check_output(draft_id: str) -> None:
 @task("preflight.run", time_limit=120)
 def run_preflight(key: str) -> None:
     preflight.run(key, timezone.now())
+
+
+@task("memory.look", time_limit=40)
+def look_at_memory(base_model: str, user_id: int) -> None:
+    memory.run(base_model, user_id, timezone.now())
 
 
 @task("datasets.count_tokens", time_limit=60)

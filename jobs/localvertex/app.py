@@ -23,6 +23,7 @@ from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.devices.look import look
 from jobs.localvertex.devices.words import list_devices
 from jobs.localvertex.inference import Inference
+from jobs.localvertex.memory.serving import MEGABYTE
 from jobs.localvertex.project import services
 from jobs.localvertex.project.situation import Situation
 from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, imports, metadata, neighbours, operations
@@ -31,7 +32,6 @@ from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoi
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
 from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
-from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.streaming import ClientLeft, Streamed
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.standalone import TOKEN, TOKEN_PATH

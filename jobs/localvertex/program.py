@@ -22,11 +22,14 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
-from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
+from jobs.localvertex.devices.choice import choose_for_serving, choose_for_training, memory_for_serving
 from jobs.localvertex.devices.look import look
+from jobs.localvertex.devices.machine import CUDA
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.instant.model import write_base
+from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.serving import MEGABYTE, half_of_this_machine
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
@@ -39,7 +42,6 @@ from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.resources.imports import KEY_VARIABLE
 from jobs.localvertex.serving.deployments import Deployments
-from jobs.localvertex.serving.memory import MEGABYTE, half_of_this_machine
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.quantizations import Quantizations
 from jobs.localvertex.serving.speeds import Speeds
@@ -118,6 +120,7 @@ def build(options: argparse.Namespace) -> Parts:
     store = open_store(data_dir / "vertex.sqlite3")
     machine = look()
     budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
+    serves_on = choose_for_serving(machine).device
     weights = _weights(data_dir, options, engine, budget)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     speeds = Speeds(data_dir / "speeds.json")
@@ -128,6 +131,8 @@ def build(options: argparse.Namespace) -> Parts:
         budget=budget,
         hang_seconds=options.hang_seconds,
         speeds=speeds,
+        # Of graphics cards, only the budget says what fits.
+        free_memory=(lambda: None) if serves_on == CUDA else free_memory,
     )
     runner = Runner(
         store,
@@ -165,7 +170,8 @@ def build(options: argparse.Namespace) -> Parts:
         instant=options.instant,
         as_google=options.as_google,
         project=options.project,
-        serves_on=choose_for_serving(machine).device,
+        serves_on=serves_on,
+        trains_on=choose_for_training(machine).device,
         imports=imports,
         # Taken out, so that no child has it.
         import_key=os.environ.pop(KEY_VARIABLE, ""),

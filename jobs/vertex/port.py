@@ -23,6 +23,7 @@ from jobs.vertex.values import (
     Gpu,
     Listing,
     LogLine,
+    Memory,
     Pace,
     Point,
     RemoteEndpoint,
@@ -83,6 +84,9 @@ class Catalogue(Protocol):
 
     def training_paces(self, model: str) -> dict[str, Pace]:
         """By mode, as far as the machine was tried; {} where trainings run elsewhere."""
+
+    def memory(self, model: str) -> Memory | None:
+        """What is free now, and what the model takes of it; None where nobody tells."""
 
 
 class Storage(Protocol):

@@ -25,6 +25,34 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes of a training in one mode: `fixed`, and `rank` for each rank of an adapter; to that the larger of `saving`
+    and a step, which takes `step`, for each of its rows what `rows` has for its tokens, and `answer` for each token
+    that is learned."""
+
+    fixed: int
+    rank: int
+    saving: int
+    step: int
+    answer: int
+    rows: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the machine that trains and serves, in bytes: what is `free`, and `room` for one more model. `contexts`: what
+    one of them takes by the tokens of its context, in the usual precision, and `precisions` in each. `batch`: the rows
+    of a step where none are asked for."""
+
+    free: int
+    room: int
+    contexts: Mapping[int, int]
+    batch: int
+    modes: Mapping[str, TrainingMemory]
+    precisions: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     machine_type: str
     accelerator_type: str = ""
@@ -71,6 +99,7 @@ class CatalogueModel:
     weight_bytes: int = 0
     sampling: Mapping[str, float] = field(default_factory=dict)
     precisions: Mapping[str, tuple[Precision, ...]] = field(default_factory=dict)
+    memory: "Memory | None" = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +192,7 @@ class ServingOptions:
     `idle_seconds`: with `min_replicas` of 0, how long nobody has to ask before no machine is left. `reservation` is a
     `ReservationAffinity.Type`, and `reservations` are full names. `autoscaling`: targets by the metric's full name.
     `service_account` is taken with a model for an endpoint that exists only: `:deploy` has no field for it.
+    `context_tokens` goes for the local server.
     """
 
     idle_seconds: int | None = None
@@ -172,6 +202,7 @@ class ServingOptions:
     autoscaling: Mapping[str, int] = field(default_factory=dict)
     service_account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import NO_TOOLS, LicenceRequired, NotFound, Refused
-from jobs.vertex.values import CatalogueModel, Pace
+from jobs.vertex.values import CatalogueModel, Memory, Pace
 from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class FakeCatalogue(Part):
         self.unaccepted: set[str] = set()
         self.counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None
         self.paces: dict[str, Pace] = {}
+        self.of_machine: Memory | None = None
         self.weights = {"config.json": b"{}", "model.safetensors": b"W" * 3000}
 
     @remote
@@ -59,6 +60,10 @@ class FakeCatalogue(Part):
     @remote
     def training_paces(self, model: str) -> dict[str, Pace]:
         return self.paces
+
+    @remote
+    def memory(self, model: str) -> Memory | None:
+        return self.of_machine
 
     @remote
     def licence_acknowledged(self, model: str) -> bool:

@@ -41,6 +41,13 @@ class ServingOptionsForm(forms.Form):
             "which can take minutes. Leave it empty to keep the minimum running."
         ),
     )
+    context_tokens = WholeNumberField(
+        spec.LEAST_CONTEXT,
+        spec.MAX_CONTEXT,
+        lazy_text(spec.context_remedy),
+        label=_("Context (tokens)"),
+        help_text=_("The longest chat that the model can read. A shorter context needs less memory. 8192 if empty."),
+    )
     autoscaling_gpu = target_field(
         "gpu",
         _("Target: GPU use (%)"),
@@ -157,6 +164,7 @@ def raw_options(kept: Mapping[str, Any]) -> dict[str, str]:
     targets = {f"{METRIC}{name}": str(options.autoscaling.get(name, "")) for name in spec.METRICS}
     return {
         "idle_minutes": _text(options.idle_minutes),
+        "context_tokens": _text(options.context_tokens),
         **targets,
         "reservation": options.reservation,
         "reservations": "\n".join(options.reservations),

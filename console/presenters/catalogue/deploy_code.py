@@ -7,6 +7,7 @@ from jobs.services.endpoints import creations
 from jobs.services.endpoints.serving import spec
 from jobs.services.endpoints.serving.spec import ServingOptions
 
+LOCAL_IMAGE = "llama.cpp"
 BY_NAME = "compute.googleapis.com/reservation-name"
 
 
@@ -23,6 +24,9 @@ def body(model: str, row: DeployedModel | None, *, accepts_licence: bool) -> dic
         found["modelConfig"] = {"acceptEula": True}
     if row is None:
         return found
+    if context := row.serving_options.get("context_tokens"):
+        container = {"imageUri": LOCAL_IMAGE, "args": [f"--max-model-len={context}"]}
+        found.setdefault("modelConfig", {})["containerSpec"] = container
     if row.endpoint.shared_address:
         found["endpointConfig"] = {"dedicatedEndpointDisabled": True}
     options = ServingOptions.from_json(row.serving_options)
@@ -58,7 +62,8 @@ def _resources(row: DeployedModel, options: ServingOptions) -> dict[str, Any]:
 def sdk_arguments(row: DeployedModel, *, accepts_licence: bool) -> dict[str, Any] | None:
     """Of `OpenModel.deploy`; None where it has none for what is asked for."""
     options = ServingOptions.from_json(row.serving_options)
-    if options.autoscaling or options.flex_start_hours is not None or options.idle_minutes is not None:
+    without_one = (options.flex_start_hours, options.idle_minutes, options.context_tokens)
+    if options.autoscaling or without_one != (None, None, None):
         return None
     found = {
         "accept_eula": accepts_licence,

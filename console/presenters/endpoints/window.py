@@ -22,5 +22,7 @@ def window_of(endpoint: Endpoint) -> Window | None:
     if model is None:
         return None
     machine = (served.machine_type, served.accelerator_count)
+    if asked := served.serving_options.get("context_tokens"):
+        return Window(asked, "")
     tokens, less = windows.served(model.data, *machine), context_windows.served(model.data, *machine)
     return Window(tokens, less.made_for_words if less else "") if tokens else None

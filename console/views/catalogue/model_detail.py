@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -19,16 +21,20 @@ from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.chat.turns import first_answer
+from console.presenters.components.memory import request_memory
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
 from jobs.services.catalogue import regions
+from jobs.services.costs import memory
 from jobs.services.endpoints import endpoints
 from jobs.services.preflight import preflight
 from jobs.states import EndpointState
 from jobs.text import markdown
 
 PAGE = "model_garden/detail.html"
+# By which the panel shows prices and memory before the form is sent.
+CHOSEN = ("location", "machine", "precision", "context_tokens")
 
 
 @require_safe
@@ -38,7 +44,9 @@ def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     context = context_of(request, family, variant)
     action = request.GET.get("action", "")
     if action == "deploy" and variant.can_deploy:
+        request_memory(request, variant.name)
         context |= deploy_context(variant, deploy_form(variant, asked=request.GET))
+        context["asks_memory"] = memory.is_pending(variant.name, timezone.now())
         if "location" in request.GET:
             return page_or_fragment(request, PAGE, "deploy", context)
     if action == "code":
@@ -87,14 +95,30 @@ def code_of(request: ConsoleRequest, variant: Variant, ready: list[Endpoint]) ->
 
 
 def deploy_context(variant: Variant, form: DeployForm) -> dict[str, Any]:
-    """The form, and the machines with their prices in the region that it names."""
+    """The form, the machines with their prices in the region that it names, and whether the model fits into memory."""
     named = str(form["location"].value() or "") if "location" in form.fields else ""
     region = named if named in regions.list_serving_regions() else regions.default_serving_region()
-    return {"form": form, "options": variant.machine_options_in(region), "price_region": region}
+    fit = memory.of_deployment(variant.name, _context_of(form), _precision_of(form))
+    return {"form": form, "options": variant.machine_options_in(region), "price_region": region, "fit": fit}
+
+
+def _context_of(form: DeployForm) -> int | None:
+    """None for what is no number, which the form says."""
+    if "context_tokens" not in form.fields:
+        return None
+    try:
+        found: int | None = form.fields["context_tokens"].clean(form["context_tokens"].value())
+    except ValidationError:
+        return None
+    return found
+
+
+def _precision_of(form: DeployForm) -> str:
+    return str(form["precision"].value() or "") if "precision" in form.fields else ""
 
 
 def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = MappingProxyType({})) -> DeployForm:
-    """`asked`: the region and the machine that are chosen in the form already."""
+    """`asked`: what is chosen in the form already."""
     name = variant.model.version if any(map(str.isalpha, variant.model.version)) else variant.model.family
     initial = {
         "key": uuid.uuid4(),
@@ -103,7 +127,7 @@ def deploy_form(variant: Variant, data: Any = None, asked: Mapping[str, str] = M
         "display_name": f"{name[:100]}-mg-one-click-deploy",
         "machine": next(iter(variant.machines), ""),
         "location": regions.default_serving_region(),
-    } | {name: asked[name] for name in ("location", "machine") if name in asked}
+    } | {name: asked[name] for name in CHOSEN if name in asked}
     form = DeployForm(
         data,
         initial=initial,
@@ -124,13 +148,23 @@ def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     if request.method != "POST":
         return hx_redirect(request, f"{family.url}?action=deploy")
     variant = get_variant_or_404(family, request.POST.get("model", ""))
-    form = deploy_form(variant, request.POST)
+    form = deploy_form(variant, answers_of(request))
     endpoint = deploy_variant(request, variant, form) if form.is_valid() else None
     if endpoint is None:
+        request_memory(request, variant.name)
         context = context_of(request, family, variant) | deploy_context(variant, form)
         return page_or_fragment(request, PAGE, "deploy", context, status=422)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+def answers_of(request: ConsoleRequest) -> QueryDict:
+    """With the context of the button that deploys with a shorter one."""
+    answers = request.POST.copy()
+    action, _colon, tokens = answers.get("action", "").partition(":")
+    if action == "context":
+        answers["context_tokens"] = tokens
+    return answers
 
 
 def deploy_variant(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:

@@ -14,6 +14,7 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.forms.tuning.sweep import SWEEP_FIELDS
+from console.presenters.components.memory import request_memory
 from console.presenters.datasets.cloud import ANY, begin_import, cloud_form
 from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.advanced import FOLDED
@@ -45,6 +46,8 @@ ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "cloud-train": ("cloud", "train"),
     "cloud-validation": ("cloud", "validation"),
 }
+LOOKS_AT_MEMORY = ("training", "deployment")
+USE_BATCH = "batch:"
 FIELD_OF = {"train": "dataset", "validation": "validation_dataset"}
 
 
@@ -112,6 +115,8 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
     preview(request, draft, step)
     form = wizard.shown_form(step)
     request_count(wizard, step, form)
+    if wizard.variant and step in LOOKS_AT_MEMORY:
+        request_memory(request, wizard.variant.name)
     return render_step(request, wizard, step, form)
 
 
@@ -147,6 +152,8 @@ def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
 def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
     if step == "training" and request.POST.get("action") in ADDS_DATASET:
         return dataset_added(request, wizard, request.POST["action"])
+    if step == "training" and request.POST.get("action", "").startswith(USE_BATCH):
+        return use_batch(request, wizard, request.POST["action"].removeprefix(USE_BATCH))
     form = wizard.form(step, request.POST)
     if request.POST.get("action") == "save":
         return save_draft(request, wizard, step, form)
@@ -188,6 +195,14 @@ def follow_name(wizard: Wizard) -> None:
     """The folder that was proposed is named after the model."""
     drafts.save_step(wizard.draft, "output", wizard.values("output") | {"output_uri": wizard.free_folder})
     request_check(wizard.draft, wizard.free_folder)
+
+
+def use_batch(request: ConsoleRequest, wizard: Wizard, size: str) -> HttpResponse:
+    """Keeps all that was typed, with another batch size; the form judges it. The page comes anew: what a person typed
+    into a field would stay there."""
+    send_step(request, wizard, "training", wizard.form("training", request.POST), {}, insists=True)
+    drafts.save_step(wizard.draft, "training", wizard.values("training") | {"batch_size": size})
+    return hx_redirect(request, wizard.url("training"))
 
 
 def use_free_folder(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:

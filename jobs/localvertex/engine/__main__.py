@@ -119,7 +119,7 @@ def run_training(workdir: Path, parent: int) -> int:
             return SHORT
         traceback.print_exc()
         if is_out_of_memory(error):
-            events.write("failed", code="INTERNAL", message=TOO_LITTLE_MEMORY)
+            events.write("failed", code="RESOURCE_EXHAUSTED", message=TOO_LITTLE_MEMORY)
             return FAILED
         reason = f"{type(error).__name__}: {error}"
         message = f"The training stopped with an unexpected error ({reason}). Its log has the details."

@@ -1,12 +1,12 @@
 """The device that a training takes: chosen before PyTorch is imported, and tried afterwards."""
 
-import math
 from collections.abc import MutableMapping
 from pathlib import Path
 
 from jobs.localvertex.devices.choice import Training, choose_for_training
 from jobs.localvertex.devices.look import VISIBLE
 from jobs.localvertex.devices.machine import CPU, Machine
+from jobs.localvertex.memory.shape import count_parameters
 
 BYTES_OF_BF16 = 2
 # Of a base model: NF4 with the scales of its blocks, or whole bytes; the vocabulary stays as it is.
@@ -15,21 +15,8 @@ BYTES_OF_FULL = 4 * 4  # weight, gradient, and the two moments of AdamW
 ROOM = 1.2  # for the adapter and the values of a short batch
 
 
-def parameters_in(folder: Path) -> int:
-    """By the headers of the files, which are read in no time."""
-    from safetensors import safe_open  # noqa: PLC0415 - not everywhere where devices are asked for
-
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "np") as tensors:
-            for name in tensors.keys():  # noqa: SIM118
-                in_one = {"_blocks": 2, "_scales": 0}.get(name[-7:], 1)  # two numbers of four bits are in a byte
-                count += in_one * math.prod(tensors.get_slice(name).get_shape())
-    return count
-
-
 def choose_by_mode(folder: Path, mode: str, quantization: str | None, machine: Machine) -> Training:
-    parameters = parameters_in(folder)
+    parameters = sum(count_parameters(folder).values())
     if mode == "FULL":  # in f32 on every card
         return choose_for_training(machine, round(parameters * BYTES_OF_FULL * ROOM), is_exact=True)
     share = SHARE_OF_BF16.get(quantization or "", 1.0)

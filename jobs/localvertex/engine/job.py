@@ -20,15 +20,14 @@ MOST_SEED = 2**31 - 1
 OUT_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 MAX_UNWRITTEN = 2**20
 MAX_CHECKPOINTS = 10
-
-
+Code = Literal["INVALID_ARGUMENT", "INTERNAL", "RESOURCE_EXHAUSTED"]
 INSTALL_QLORA = "Install it: pip install -e '.[local,qlora]'."
 
 
 class JobError(Exception):
     """Ends the job as `failed`; the message is for the person who started it."""
 
-    def __init__(self, message: str, code: Literal["INVALID_ARGUMENT", "INTERNAL"] = "INVALID_ARGUMENT") -> None:
+    def __init__(self, message: str, code: Code = "INVALID_ARGUMENT") -> None:
         super().__init__(message)
         self.code = code
 

@@ -1,6 +1,5 @@
 """The base model with what is trained on it."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from transformers.utils.quantization_config import Mxfp4Config
 
 from jobs.localvertex.devices.choice import BFLOAT16, Training
 from jobs.localvertex.devices.machine import CPU
-from jobs.localvertex.engine.device import BYTES_OF_FULL, parameters_in
 from jobs.localvertex.engine.job import Job, JobError
+from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.shape import count_parameters
 
 PROJECTIONS = r"\.(q|k|v|qkv|o|gate|up|gate_up|down)_proj"
 BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
@@ -48,25 +48,6 @@ def unpacked(stored: dict[str, Any], quantization: str | None) -> Any:
     return Mxfp4Config(dequantize=True)
 
 
-def free_memory() -> int | None:
-    """In bytes; None where the system does not tell."""
-    try:
-        found = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
-
-
-def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None:
-    """A training that is killed for its memory looks like one that crashed, and would be tried again."""
-    needed, available = parameters_in(job.base_model_dir) * BYTES_OF_FULL, free()
-    if available is not None and needed > available:
-        raise JobError(
-            f"Full tuning of {job.base_model} needs at least {needed / 1e9:.1f} GB of memory;"
-            f" {available / 1e9:.1f} GB are free on this machine. End other programs, or choose PEFT_ADAPTER."
-        )
-
-
 def multiplies_bf16() -> bool:
     """In hardware, as processors with AVX-512 do, or with what comes near to it. A processor of most laptops does not:
     what PyTorch does there instead takes ten to thirty times as long as f32."""
@@ -83,7 +64,7 @@ def dtype_of_base(folder: Path, free: Callable[[], int | None] = free_memory) ->
     """On the CPU: bf16, or f32 where that is quicker and there is room for twice as much."""
     if multiplies_bf16():
         return torch.bfloat16
-    needed, available = parameters_in(folder) * BYTES_OF_F32 + ROOM_BESIDE, free()
+    needed, available = sum(count_parameters(folder).values()) * BYTES_OF_F32 + ROOM_BESIDE, free()
     return torch.float32 if available is None or needed < available else torch.bfloat16
 
 
@@ -114,8 +95,6 @@ def trainable(job: Job, on: Training = ON_CPU) -> Any:
     """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, or an f32 one, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
-        if on.device == CPU:
-            check_memory(job)
         model = load_base(job.base_model_dir, torch.float32, on=on)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not any(part in name for part in SENSES))

@@ -17,12 +17,14 @@ from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
 from jobs.localvertex.engine.export.adapter import write_final
 from jobs.localvertex.engine.export.card import model_card
 from jobs.localvertex.engine.export.gguf import MODEL, check_convertible
+from jobs.localvertex.engine.fitting import require_memory, rows_of
 from jobs.localvertex.engine.job import EventLog, Job, say
 from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
 from jobs.localvertex.engine.vision import Vision
+from jobs.localvertex.memory.free import free_memory
 
 
 def quiet_libraries() -> None:
@@ -62,6 +64,8 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     steps = job.max_steps or per_epoch * job.epochs
     events.write("data_stats", **stats, steps=steps, steps_per_epoch=per_epoch)
     say(f"{len(train_rows)} rows, {stats['tokens']} tokens, {len(stats['truncated'])} cut, {stats['dropped']} left out")
+    has_images = any(row.images for row in train_rows.rows)
+    require_memory(job, rows_of(train_rows), free_memory(), on, has_images=has_images)
     model = trainable(job, on)
     stop_if_asked()
     args = arguments(job, workdir, steps, validation_rows is not None, on)

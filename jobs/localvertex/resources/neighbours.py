@@ -18,7 +18,8 @@ from jobs.localvertex.observability.series import list_series
 from jobs.localvertex.project.services import QUOTA, describe_quota
 from jobs.localvertex.project.situation import Situation
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.serving.pool import ANSWERING, name_of
+from jobs.localvertex.serving.pool import name_of
+from jobs.localvertex.serving.served import ANSWERING
 
 _QUOTA = re.compile(QUOTA)
 _SERIES = re.compile(r"/v3/projects/(?P<project>[^/:]+)/timeSeries")

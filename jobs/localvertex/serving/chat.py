@@ -11,7 +11,7 @@ from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import bucket_images, tools
 from jobs.localvertex.serving.lengths import check_length
-from jobs.localvertex.serving.llama import CONTEXT_TOKENS, Plan
+from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.streaming import pass_on, while_there
 from jobs.localvertex.serving.targets import Target
@@ -65,7 +65,7 @@ class Chat:
         return pass_on(await self.open(request, target, COMPLETION_PATH, body), usage=False)
 
     async def open(self, request: Request, target: Target, path: str, body: Json) -> Upstream:
-        await asyncio.to_thread(check_length, body, CONTEXT_TOKENS)
+        await asyncio.to_thread(check_length, body, target.plan.context)
         work = self._client.open(target.plan.name, path, body)
         return await while_there(request.receive, work)
 

@@ -26,6 +26,7 @@ from jobs.localvertex.api.faults import wait_to_fail
 from jobs.localvertex.api.wire import Json, Operation, load, now, pack
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.containers import CONTEXT_TOKENS
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
 from jobs.localvertex.serving.quantizations import Quantizations, name_of_speed, own_kind
@@ -75,10 +76,15 @@ class Deployments:
 
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
-        shown = str(note.get("deployed_model", {}).get("displayName", ""))
-        idle = note.get("idle_seconds")
         base = self._weights.find(note.get("base", ""))
-        plan = Plan(name, "", display_name=shown, idle_seconds=idle, sampling=base.sampling if base else {})
+        plan = Plan(
+            name,
+            "",
+            display_name=str(note.get("deployed_model", {}).get("displayName", "")),
+            idle_seconds=note.get("idle_seconds"),
+            sampling=base.sampling if base else {},
+            context=int(note.get("context") or CONTEXT_TOKENS),
+        )
         kind = note.get("quantization") or ""
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
@@ -103,11 +109,11 @@ class Deployments:
     def cancel(self, operation: str) -> None:
         self._cancelled.add(operation)
 
-    def require_room(self, base: str, kind: str) -> None:
-        """Refuses at once what can never be served here; weights that are still to be made are looked at then."""
+    def require_room(self, base: str, kind: str, context: int = CONTEXT_TOKENS) -> None:
+        """Refuses at once what cannot be served here; weights that are still to be made are looked at then."""
         weights = self._weights.find(base)
         if weights is not None and weights.servable:
-            self._serving.require_room(self.quantizations.find_need(weights, kind), base)
+            self._serving.require_room(self.quantizations.find_needs(weights, kind, context), base)
 
     def busy(self, endpoint: str) -> bool:
         return bool(self.pending(endpoint))
@@ -194,7 +200,7 @@ class Deployments:
             endpoint.deployed_models = [*endpoint.deployed_models, deployed]
             endpoint.traffic_split = _split(note, endpoint, deployed.id)
             endpoint.update_time = now()
-        kept = {name: note.get(name) for name in ("base", "form", "idle_seconds", "quantization")}
+        kept = {name: note.get(name) for name in ("base", "form", "idle_seconds", "quantization", "context")}
         self._store.write_note(name_of(note["endpoint"], deployed.id), **kept)
         with self._store.edit(Model, self._row(deployed)) as model:
             reference = type(model).pb(model).deployed_models.add()

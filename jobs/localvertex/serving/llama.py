@@ -10,21 +10,22 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
 from jobs.localvertex import last_words
 from jobs.localvertex.hangs import Watch
-from jobs.localvertex.serving import memory
+from jobs.localvertex.memory import serving as memory
+from jobs.localvertex.memory.free import resident
+from jobs.localvertex.models.containers import CONTEXT_TOKENS, LEAST_CONTEXT
 from jobs.localvertex.serving.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving.child")
 KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.
 PORT_FILE = "port.json"
 ADDRESS = "http://model"  # Of whatever is at the other end of the socket.
-CONTEXT_TOKENS = 8192
 SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
@@ -48,10 +49,17 @@ class Plan:
     idle_seconds: float | None = None  # None: as all others
     sampling: dict[str, float] = field(default_factory=dict, hash=False)  # where a request does not say
     speed_name: str = ""  # by which the speed is kept that is measured; nothing is without one
+    context: int = CONTEXT_TOKENS  # of each conversation
 
     def need(self) -> int:
         """Bytes of memory."""
-        return memory.need(self.model, self.mmproj, self.adapter, context=CONTEXT_TOKENS, slots=SLOTS)
+        return memory.need(self.model, self.mmproj, self.adapter, context=self.context, slots=SLOTS)
+
+    def needs(self) -> dict[int, int]:
+        """The same by the tokens of the context: of its own first, then of each half of the one before."""
+        halves = (self.context >> times for times in range(1, self.context.bit_length()))
+        contexts = [self.context, *(tokens for tokens in halves if tokens >= LEAST_CONTEXT)]
+        return {tokens: replace(self, context=tokens).need() for tokens in contexts}
 
 
 @dataclass
@@ -103,7 +111,7 @@ class Child:
         shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def resident(self) -> int:
-        return memory.resident(self.process.pid)
+        return resident(self.process.pid)
 
     def last_lines(self) -> list[str]:
         """llama.cpp tells why it ended only in its log; Python, before llama.cpp, in a traceback there."""
@@ -143,7 +151,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "mmproj": plan.mmproj,
         "adapter": plan.adapter,
         "chat_template": chat_template(Path(plan.model), Path(plan.hf) if plan.hf else None),
-        "context": CONTEXT_TOKENS,
+        "context": plan.context,
         "slots": SLOTS,
         "threads": THREADS,
         "sampling": plan.sampling,

@@ -4,8 +4,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -13,8 +12,10 @@ import httpx
 from jobs.localvertex import last_words
 from jobs.localvertex.api.errors import ApiError, precondition, unavailable
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import memory
+from jobs.localvertex.memory import serving as memory
+from jobs.localvertex.memory.free import free_memory
 from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.serving.served import FAILED, Served, describe, to_megabytes
 from jobs.localvertex.serving.speeds import Speeds
 
 log = logging.getLogger(__name__)
@@ -27,39 +28,10 @@ MEASURE_SECONDS = 2.0
 ROOM_SECONDS = 20.0
 LONGEST_PAUSE_SECONDS = 30.0
 LOGGED_LINES = 20
-ANSWERING, STARTING, ASLEEP, FAILED = "answering", "starting", "asleep", "failed"
 
 
 def name_of(endpoint: str, deployed_model_id: str) -> str:
     return f"{endpoint}/deployedModels/{deployed_model_id}"
-
-
-@dataclass
-class Served:
-    """A deployed model. It has at most one child; `busy` counts who needs it now, and keeps it."""
-
-    plan: Plan
-    folder: Path
-    need: int
-    child: Child | None = None
-    busy: int = 0
-    used: float = field(default_factory=time.monotonic)
-    failures: int = 0
-    retry_at: float = 0.0
-    trouble: str = ""
-    gone: bool = False
-
-    @property
-    def ready(self) -> bool:
-        child = self.child
-        return child is not None and child.ready
-
-    @property
-    def state(self) -> str:
-        child = self.child
-        if child is not None and child.alive:
-            return ANSWERING if child.ready else STARTING
-        return FAILED if self.trouble else ASLEEP
 
 
 class Serving:
@@ -72,6 +44,7 @@ class Serving:
         budget: int | None = None,
         hang_seconds: float = HANG_SECONDS,
         speeds: Speeds | None = None,
+        free_memory: Callable[[], int | None] = free_memory,
     ) -> None:
         """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
         self._folder = folder
@@ -80,6 +53,7 @@ class Serving:
         self.hang_seconds = hang_seconds
         self.budget = budget or memory.half_of_this_machine()
         self._speeds = speeds
+        self._free_memory = free_memory
         self._lock = threading.RLock()
         self._served: dict[str, Served] = {}
         self._stopping = threading.Event()
@@ -93,19 +67,35 @@ class Serving:
         endpoint, _, deployed = name.partition("/deployedModels/")
         return self._folder / endpoint.rpartition("/")[2] / deployed
 
-    def require_room(self, need: int, what: str) -> None:
-        """Raises FAILED_PRECONDITION for what can never fit, however little else is served."""
+    def require_room(self, needs: Mapping[int, int], what: str) -> None:
+        """Raises FAILED_PRECONDITION for what can never fit, however little else is served; RESOURCE_EXHAUSTED for what
+        other programs leave too little memory for now. `needs`: bytes by the tokens of a context, as `Plan.needs` has
+        them; nothing is refused where there are none."""
+        need = next(iter(needs.values()), 0)
         if need > self.budget:
             raise precondition(
-                f"{what} needs about {_megabytes(need)} MB of memory to be served, and the models of this server may"
-                f" take {_megabytes(self.budget)} MB altogether. Deploy a smaller model, or start the server with a"
-                " higher --serving-memory-mb."
+                f"{what} needs about {to_megabytes(need)} MB of memory to be served, and the models of this server may"
+                f" take {to_megabytes(self.budget)} MB altogether. {_smaller(needs, self.budget)}Deploy a smaller"
+                " model, or start the server with a higher --serving-memory-mb."
             )
+        if need > (room := self.room()):
+            raise ApiError(
+                "RESOURCE_EXHAUSTED",
+                f"{what} needs about {to_megabytes(need)} MB of memory, and {to_megabytes(room)} MB are free on this"
+                f" machine. {_smaller(needs, room)}Close other programs, or deploy a smaller model.",
+            )
+
+    def room(self) -> int:
+        """Bytes for one more model, once those that nobody asks are put to sleep."""
+        free = self._free_memory()
+        with self._lock:
+            idle = sum(one.need for one in self._served.values() if one.child is not None and one.busy == 0)
+        return self.budget if free is None else min(self.budget, free + idle)
 
     def start(self, plan: Plan, stopped: Callable[[], bool] = lambda: False) -> None:
         """Blocks until the model answers. Raises FAILED_PRECONDITION with llama.cpp's last words when it does not."""
+        self.require_room(plan.needs(), "The model")
         need = plan.need()
-        self.require_room(need, "The model")
         with self._lock:
             self._end(self._served.get(plan.name))
             served = self._served[plan.name] = Served(plan, self.folder(plan.name), need, busy=1)
@@ -134,8 +124,8 @@ class Serving:
         """Starts at its first request. What is served by that name already stays as it is."""
         if plan.name in self._served:
             return
+        self.require_room(plan.needs(), "The model")
         need = plan.need()
-        self.require_room(need, "The model")
         with self._lock:
             if plan.name not in self._served:
                 self._served[plan.name] = Served(plan, self.folder(plan.name), need)
@@ -165,7 +155,7 @@ class Serving:
 
     def states(self) -> list[Json]:
         with self._lock:
-            return [_describe(served) for served in self._served.values()]
+            return [describe(served) for served in self._served.values()]
 
     def plan(self, name: str) -> Plan:
         return self._find(name).plan
@@ -198,7 +188,7 @@ class Serving:
                 return served.child.ready
             if served.trouble and time.monotonic() < served.retry_at:
                 raise unavailable(f"{served.trouble} It is started again in a few seconds.")
-            if self._free(self._memory_in_use() + served.need - self.budget):
+            if self._free(self._missing(served)):
                 self._launch(served)
         return False
 
@@ -228,15 +218,21 @@ class Serving:
     def no_room(self, served: Served) -> ApiError:
         return ApiError(
             "RESOURCE_EXHAUSTED",
-            f"The model needs about {_megabytes(served.need)} MB of memory, and all of the"
-            f" {_megabytes(self.budget)} MB for models is taken by models that are answering. Try again in a moment.",
+            f"The model needs about {to_megabytes(served.need)} MB of memory, and all of the"
+            f" {to_megabytes(self.budget)} MB for models is taken by models that are answering, or by other programs."
+            " Try again in a moment.",
         )
+
+    def _missing(self, served: Served) -> int:
+        """Bytes, of those for models and of those that this machine has."""
+        free = self._free_memory()
+        return max(self._memory_in_use() + served.need - self.budget, 0 if free is None else served.need - free)
 
     def _memory_in_use(self) -> int:
         return sum(served.need for served in self._served.values() if served.child is not None)
 
     def _fits(self, served: Served) -> bool:
-        return self._memory_in_use() + served.need <= self.budget
+        return self._missing(served) <= 0
 
     def _free(self, missing: int) -> bool:
         """Stops the least recently used of the idle ones until there is enough; none when that would not be enough."""
@@ -331,12 +327,7 @@ class Serving:
         self._free(self._memory_in_use() - self.budget)
 
 
-def _describe(served: Served) -> Json:
-    facts: Json = {"name": served.plan.name, "state": served.state, "needs_mb": _megabytes(served.need)}
-    if served.child is not None:
-        facts["resident_mb"] = _megabytes(served.child.resident())
-    return facts if not served.trouble else facts | {"message": served.trouble}
-
-
-def _megabytes(size: int) -> int:
-    return -(-size // memory.MEGABYTE)
+def _smaller(needs: Mapping[int, int], room: int) -> str:
+    """With the largest context that there is room for."""
+    tokens = next((tokens for tokens, need in needs.items() if need <= room), 0)
+    return f"A context of {tokens} tokens fits (--max-model-len={tokens}). " if tokens else ""

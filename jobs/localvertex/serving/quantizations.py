@@ -14,10 +14,11 @@ from typing import Any
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Json
+from jobs.localvertex.memory import serving as memory
+from jobs.localvertex.models.containers import CONTEXT_TOKENS
 from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.models.precision import FILE_TYPES, NAMES, SMALLEST_FIRST, choose_kind, estimate_sizes
 from jobs.localvertex.models.weights import Weights
-from jobs.localvertex.serving import memory
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.speeds import Speeds
 from jobs.localvertex.storage.buckets import Buckets, Location
@@ -154,12 +155,8 @@ class Quantizations:
             )
 
     def _offer(self, weights: Weights, kind: str, size: int) -> Offer:
-        beside = 0
-        if weights.servable:
-            plan = Plan(weights.id, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None)
-            beside = plan.need() - weights.gguf.stat().st_size
         speed = self.speeds.find(name_of_speed(weights.id, kind))
-        return Offer(kind, size, size + beside if beside else 0, speed)
+        return Offer(kind, size, _needs(weights, size, CONTEXT_TOKENS).get(CONTEXT_TOKENS, 0), speed)
 
     def _mark_default(self, offers: list[Offer], wanted: str | None) -> list[Offer]:
         """The wanted one if it fits, else the largest that does, else the smallest."""
@@ -169,10 +166,16 @@ class Quantizations:
         chosen = wanted if wanted in fitting else fitting[-1]
         return [replace(offer, is_default=offer.kind == chosen) for offer in offers]
 
-    def find_need(self, weights: Weights, kind: str) -> int:
-        """Bytes of memory; 0 where nothing is known yet."""
+    def find_needs(self, weights: Weights, kind: str, context: int = CONTEXT_TOKENS) -> dict[int, int]:
+        """Bytes of memory by the tokens of the context, as `Plan.needs` has them; {} where nothing is known yet."""
         wanted = kind or own_kind(weights)
-        return next((offer.memory for offer in self.list_offers(weights) if offer.kind == wanted), 0)
+        sizes = (offer.size for offer in self.list_offers(weights) if offer.kind == wanted)
+        return next((_needs(weights, size, context) for size in sizes), {})
+
+    def list_needs(self, weights: Weights) -> dict[str, dict[int, int]]:
+        """Those of each kind with the usual context, of the model and of what a full tuning makes of it."""
+        offers = [*self.list_of_whole(weights), *self.list_offers(weights)]
+        return {offer.kind: _needs(weights, offer.size, CONTEXT_TOKENS) for offer in offers}
 
     def _path(self, model_id: str, kind: str) -> Path:
         return self._folder / model_id.replace("/", "--") / kind / MODEL
@@ -184,6 +187,15 @@ def own_kind(weights: Weights) -> str | None:
         return None
     kind = memory.file_type(weights.gguf)
     return "" if kind is None else FILE_TYPES.get(kind, "")
+
+
+def _needs(weights: Weights, size: int, context: int) -> dict[int, int]:
+    """Served as a file of `size` bytes, which need not be there."""
+    if not weights.servable:
+        return {}
+    plan = Plan(weights.id, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, context=context)
+    larger = size - weights.gguf.stat().st_size
+    return {tokens: need + larger for tokens, need in plan.needs().items()}
 
 
 def name_of_speed(base: str, kind: str) -> str:

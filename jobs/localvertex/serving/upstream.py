@@ -12,7 +12,8 @@ from jobs.localvertex.api.errors import ApiError, unavailable
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.llama import ADDRESS, Child
-from jobs.localvertex.serving.pool import POLL_SECONDS, ROOM_SECONDS, Served, Serving
+from jobs.localvertex.serving.pool import POLL_SECONDS, ROOM_SECONDS, Serving
+from jobs.localvertex.serving.served import Served
 
 log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)

@@ -47,6 +47,7 @@ LESS = "Use a smaller batch size, shorter rows or a smaller base model, or a mac
 VALIDATION_SHARE, MAX_VALIDATION_ROWS = 0.25, 5000
 START = "start"
 WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
+USUAL_BATCH = 4
 DEFAULT_RATE = {"PEFT_ADAPTER": 1e-4, "FULL": 2e-5}
 
 
@@ -184,7 +185,7 @@ class Training:
             "learning_rate": hyper.learning_rate or DEFAULT_RATE[mode],
             "tuning_mode": mode,
             "adapter_size": ADAPTER_SIZE[int(hyper.adapter_size)],
-            "batch_size": int(getattr(hyper, "batch_size", 0)) or 4,
+            "batch_size": int(getattr(hyper, "batch_size", 0)) or USUAL_BATCH,
             "max_length": self._note.get("max_length", 2048),
             "seed": 42,
             "threads": self._cores,
@@ -281,7 +282,7 @@ class Training:
         told = [event for event in events if event.get("event") == "failed"]
         if not told:
             return ApiError("INTERNAL", f"The training failed: {last_line(self.folder / 'train.log')}")
-        known = {"INVALID_ARGUMENT", "INTERNAL"}
+        known = {"INVALID_ARGUMENT", "INTERNAL", "RESOURCE_EXHAUSTED"}
         status = told[-1].get("code", "INTERNAL")
         return ApiError(status if status in known else "INTERNAL", str(told[-1].get("message", "")))
 

@@ -86,6 +86,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
                 if model.paces
                 else {}
             ),
+            **({"memory": asdict(model.memory) | {"told_at": now.isoformat()}} if model.memory else {}),
         },
         "is_listed": True,
         "fetched_at": now,

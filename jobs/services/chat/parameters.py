@@ -38,4 +38,6 @@ def context_window(endpoint: Endpoint | None) -> int | None:
     model = PublisherModel.objects.filter(name=endpoint.model.base_model).first() if endpoint else None
     if endpoint is None or model is None:
         return None
-    return windows.served(model.data, endpoint.model.machine_type, endpoint.model.accelerator_count)
+    served = endpoint.model
+    asked: int | None = served.serving_options.get("context_tokens")
+    return asked or windows.served(model.data, served.machine_type, served.accelerator_count)

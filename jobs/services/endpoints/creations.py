@@ -132,6 +132,7 @@ def _options(row: DeployedModel) -> ServingOptions:
         autoscaling={serving.METRICS[name]: target for name, target in asked.autoscaling.items()},
         service_account=asked.service_account,
         labels=system_labels(asked),
+        context_tokens=asked.context_tokens,
     )
 
 

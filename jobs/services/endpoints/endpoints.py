@@ -16,7 +16,7 @@ from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, PublisherModel, TuningJob
 from jobs.services import audit
 from jobs.services.catalogue import policies as catalogue, regions
-from jobs.services.costs import spending
+from jobs.services.costs import memory, spending
 from jobs.services.notifications import notifications
 from jobs.services.preflight import preflight, subjects
 from jobs.services.preflight.lines import Subject
@@ -50,6 +50,10 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     if model and (reason := catalogue.why_not_deploy(model)):
         raise NotAllowedNow(reason)
     if spec.publisher_model and (reason := preflight.why_not_spend(subject_of(spec), timezone.now())):
+        raise NotAllowedNow(reason)
+    base = spec.job.base_model if spec.job else spec.publisher_model
+    fit = memory.of_deployment(base, spec.options.context_tokens, spec.options.precision) if base else None
+    if reason := memory.why_not(fit, base, timezone.now()):
         raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)
 

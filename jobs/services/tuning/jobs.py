@@ -13,7 +13,7 @@ from jobs import live, shortages
 from jobs.errors import InvalidValues, KeyReused, NotAllowedNow, Problem
 from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
-from jobs.services.costs import estimates, spending
+from jobs.services.costs import estimates, memory, spending
 from jobs.services.endpoints import deployed_models
 from jobs.services.notifications import notifications
 from jobs.services.preflight import preflight, subjects
@@ -44,7 +44,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         with transaction.atomic():
             installation.lock()
             spec.validate(terms.of_spec(owner, key, spec))
-            if reason := preflight.why_not_spend(subject_of(spec), timezone.now()):
+            if reason := _why_not_run(spec, timezone.now()):
                 raise NotAllowedNow(reason)
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))
@@ -97,9 +97,23 @@ def price_of(spec: TuningSpec) -> Decimal | None:
 
 
 def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
-    """That it would cost more than may be spent today, or that the project lacks something; else nothing."""
+    """That it would cost more than may be spent today, that the project lacks something, or the machine memory; else
+    nothing."""
     too_much = spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
-    return too_much or preflight.why_not_spend(subject_of(spec), timezone.now())
+    return too_much or _why_not_run(spec, timezone.now())
+
+
+def fit_of(spec: TuningSpec) -> memory.Fit | None:
+    """Whether it fits into the memory of the machine that trains; None where nobody tells."""
+    if spec.training_machine:
+        return None
+    rows = spec.max_seq_length or 0
+    return memory.of_training(spec.dataset, spec.base_model, spec.tuning_mode, spec.adapter_size, spec.batch_size, rows)
+
+
+def _why_not_run(spec: TuningSpec, now: datetime) -> str:
+    lacks = preflight.why_not_spend(subject_of(spec), now)
+    return lacks or memory.why_not(fit_of(spec), spec.base_model, now)
 
 
 def subject_of(spec: TuningSpec) -> Subject:

@@ -10,7 +10,8 @@ from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NO_TOOLS, Refused
-from jobs.vertex.values import CatalogueModel, MachineSpec, Pace, Precision
+from jobs.vertex.memory import parse_memory
+from jobs.vertex.values import CatalogueModel, MachineSpec, Memory, Pace, Precision
 
 from . import clients
 from .messages import enum_name, raw
@@ -75,10 +76,17 @@ class Catalogue:
     def training_paces(self, model: str) -> dict[str, Pace]:
         if not settings.VERTEX_API_ENDPOINT:
             return {}
-        request = types.GetPublisherModelRequest(name=long_name(model))
-        found = clients.ask(clients.client(SERVICE).get_publisher_model, request)
-        entries = found.supported_actions.view_rest_api.documentations
-        return _paces(next((entry.content for entry in entries if entry.title == "Training pace"), ""))
+        return _paces(_fact(model, "Training pace"))
+
+    def memory(self, model: str) -> Memory | None:
+        return parse_memory(_fact(model, "Memory")) if settings.VERTEX_API_ENDPOINT else None
+
+
+def _fact(model: str, title: str) -> str:
+    request = types.GetPublisherModelRequest(name=long_name(model))
+    found = clients.ask(clients.client(SERVICE).get_publisher_model, request)
+    entries = found.supported_actions.view_rest_api.documentations
+    return next((str(entry.content) for entry in entries if entry.title == title), "")
 
 
 def _paces(text: str) -> dict[str, Pace]:
@@ -167,6 +175,7 @@ def _model(model: Any) -> CatalogueModel:
         context_tokens=_number(facts["context tokens"]),
         modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
         paces=_paces(documents.get("training pace", "")),
+        memory=parse_memory(documents.get("memory", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
         sampling=_sampling(documents.get("sampling", "")),
         precisions=_precisions(documents.get("quantizations", "")),

@@ -23,7 +23,7 @@ from console.forms.tuning.training import TrainingForm
 from console.presenters.catalogue.machines import list_offered_options
 from jobs.models import Dataset, Endpoint
 from jobs.services.catalogue import regions
-from jobs.services.costs import estimates
+from jobs.services.costs import estimates, memory
 from jobs.services.datasets import row_limits, token_counts
 from jobs.services.tuning import drafts, jobs
 from jobs.services.tuning.spec import TuningSpec
@@ -40,6 +40,7 @@ from .review import answers, machine_with_price, note
 from .sweep import Plan, add_up, plan_of, sweep_line
 
 SENT, SAVED = "sent", "saved"
+MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ class Wizard(Choices):
             varied = form.read_sweep(self.terms, {"tuning_mode": mode, "training_machine": machine})
         if not (self.variant and dataset and epochs):
             return {}
-        base_model = self.variant.name
+        base_model, now = self.variant.name, timezone.now()
 
         def estimate(its_epochs: int | None = None, its_batch: int | None = None) -> estimates.Estimate:
             return estimates.of_data(
@@ -238,9 +239,21 @@ class Wizard(Choices):
         return {
             "estimate": estimate(),
             "totals": add_up(varied, estimate),
+            "fit": None if machine else self._fit(step, form, dataset, mode, varied),
+            "varies_batch": "batch_size" in varied,
             "cut_rows": self.long_rows(dataset),
-            "is_counting": token_counts.is_pending(dataset, base_model, timezone.now()),
+            "is_counting": token_counts.is_pending(dataset, base_model, now) or memory.is_pending(base_model, now),
         }
+
+    def _fit(self, step: str, form: StepForm, dataset: Dataset, mode: str, varied: Varied) -> memory.Fit | None:
+        """As the form of the training step stands, even before it is sent. Of a sweep, the job that takes the most."""
+        assert self.variant is not None
+        values = self.valid_steps.get("training", {})
+        names = ("adapter_size", "batch_size", "max_seq_length")
+        asked = {name: form[name].value() for name in names} if step == "training" else values
+        most = {name: int(max(tried)) for name, tried in varied.items() if name in names}
+        adapter, batch, longest = (most.get(name) or whole_number(asked.get(name), MOST) for name in names)
+        return memory.of_training(dataset, self.variant.name, mode, adapter, batch, longest)
 
     def dataset_to_count(self, step: str, form: StepForm) -> Dataset | None:
         """The training data that the estimate is about."""

@@ -7,30 +7,30 @@ from typing import Any
 import torch
 
 from jobs.localvertex.devices.choice import Training
-from jobs.localvertex.devices.machine import CPU
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
-from jobs.localvertex.engine.device import BYTES_OF_FULL, parameters_in
 from jobs.localvertex.engine.fast.supported import fast_gemma
-from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import ON_CPU, free_memory, trainable
+from jobs.localvertex.engine.fitting import require_memory
+from jobs.localvertex.engine.job import Job
+from jobs.localvertex.engine.model import ON_CPU, trainable
 from jobs.localvertex.engine.tokens import IGNORED
+from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.training import Row
 
 ROWS = 4
 SHORT, LONG = 16, 128
 SECONDS = 2.0
-ROOM = 2
+LONGEST = Row(2 * LONG, LONG)
 
 
 def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training = ON_CPU) -> dict[str, float]:
     """`load`, `step` and `token`: the seconds to load the model, and those of a step, beside its tokens, and of each
-    token. Takes about two seconds after loading. Raises JobError where a full tuning may lack the memory."""
+    token. Takes about two seconds after loading. Raises JobError where the memory is lacking."""
     torch.set_num_threads(threads)
-    free = free_memory()
-    if mode == "FULL" and on.device == CPU and free is not None and parameters_in(folder) * BYTES_OF_FULL * ROOM > free:
-        raise JobError("There is too little memory to try a full tuning beside what runs.")
+    job = _job(folder, mode, rank, threads)
+    require_memory(job, [LONGEST] * ROWS, free_memory(), on)
     started = time.monotonic()
-    model = trainable(_job(folder, mode, rank, threads), on)
+    model = trainable(job, on)
     loaded = time.monotonic()
     trial = _Trial(model)
     trial.step(SHORT)

@@ -18,7 +18,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import exists
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.models import licences
+from jobs.localvertex.models import containers, licences
 from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts, dedicated
 from jobs.localvertex.resources.artifacts import Artifact
@@ -27,6 +27,7 @@ from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, ch
 from jobs.localvertex.tuning.queue import new_id
 
 LABELS = "deploy_config.system_labels"
+ARGUMENTS = "model_config.container_spec.args"
 GARDEN_LABEL = "mg-deploy"  # by which gcloud knows an endpoint of Model Garden
 
 
@@ -51,7 +52,8 @@ def deploy(call: Call) -> Operation:
     dedicated.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), LABELS)
     kind = artifacts.choose_quantization(parts, artifact, request.deploy_config.system_labels, LABELS)
-    parts.deployments.require_room(artifact.base_id, kind)
+    context = containers.find_context(request.model_config.container_spec, ARGUMENTS)
+    parts.deployments.require_room(artifact.base_id, kind, context)
     refuse_private(request.endpoint_config, "endpoint_config.")
     names = _names(request, artifact)
     with parts.store.transaction():
@@ -59,7 +61,7 @@ def deploy(call: Call) -> Operation:
             raise exists(f"The Endpoint {names.endpoint}")
         if parts.store.find(Model, names.model):
             raise exists(f"The Model {names.model}")
-        operation = _reserve(call, request, artifact, names, kind)
+        operation = _reserve(call, request, artifact, names, kind, context)
         facts = {"model": names.model, "operation": names.operation, "base_model": artifact.base_id}
         parts.ledger.record("deploy", names.endpoint, **facts)
     parts.deployments.begin(names.operation)
@@ -81,7 +83,9 @@ def _names(request: DeployRequest, artifact: Artifact) -> Names:
     )
 
 
-def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Names, kind: str) -> Operation:
+def _reserve(
+    call: Call, request: DeployRequest, artifact: Artifact, names: Names, kind: str, context: int
+) -> Operation:
     version = artifact.base.version if artifact.base else "custom"
     display = request.model_config.model_display_name or f"{version}-mg-one-click-deploy"
     metadata = DeployOperationMetadata(
@@ -115,6 +119,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         form=artifact.form,
         gcs_uri=str(artifact.source or ""),
         adapter=artifact.adapter,
+        context=context,
         publisher_model=artifact.publisher_model,
         deployed_model=render(deployed),
         traffic_split={"0": 100},

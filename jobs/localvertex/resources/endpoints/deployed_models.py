@@ -21,7 +21,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.models import registry
+from jobs.localvertex.models import containers, registry
 from jobs.localvertex.resources import artifacts, dedicated
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
@@ -37,6 +37,7 @@ REPLICAS = ("min_replica_count", "max_replica_count", "required_replica_count", 
 LOGGING = ("enable_container_logging", "disable_container_logging")
 MUTABLE = ("dedicated_resources", *REPLICAS, *LOGGING)
 NEW = "0"
+ARGUMENTS = "model.container_spec.args"
 
 
 def deploy_model(call: Call) -> Operation:
@@ -47,7 +48,8 @@ def deploy_model(call: Call) -> Operation:
     parts.store.get(Endpoint, request.endpoint)
     artifact = _artifact(parts, request, model)
     kind = artifacts.choose_quantization(parts, artifact, wanted.system_labels, "deployed_model.system_labels")
-    parts.deployments.require_room(artifact.base_id, kind)
+    context = containers.find_context(model.container_spec, ARGUMENTS)
+    parts.deployments.require_room(artifact.base_id, kind, context)
     deployed = _build_deployed_model(parts, wanted, model, artifact)
     name = f"{request.endpoint}/operations/{new_id()}"
     with parts.store.transaction():
@@ -67,6 +69,7 @@ def deploy_model(call: Call) -> Operation:
             form=artifact.form,
             gcs_uri=str(artifact.source or ""),
             adapter=artifact.adapter,
+            context=context,
             deployed_model=render(deployed),
             traffic_split=dict(request.traffic_split),
             **call.failure,

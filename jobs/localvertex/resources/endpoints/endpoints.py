@@ -38,7 +38,8 @@ from jobs.localvertex.resources.edits import (
     refuse_private,
 )
 from jobs.localvertex.resources.keeping import keep_asked, refuse_changes
-from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, name_of
+from jobs.localvertex.serving.pool import Serving, name_of
+from jobs.localvertex.serving.served import ANSWERING, ASLEEP, STARTING
 from jobs.localvertex.tuning.queue import new_id
 
 LOGGING = "predict_request_response_logging_config"  # kept and shown; nothing is logged

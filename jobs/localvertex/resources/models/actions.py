@@ -10,15 +10,19 @@ from google.cloud.aiplatform_v1beta1.types import (
     PublisherModelView,
 )
 
+from jobs.localvertex.api.wire import Json
 from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.memory.facts import describe_training
+from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
-from jobs.localvertex.models.containers import SERVER_IMAGE
+from jobs.localvertex.models.containers import CONTEXT_TOKENS, SERVER_IMAGE
 from jobs.localvertex.models.exports import size_in_half
 from jobs.localvertex.models.machines import spec_of
 from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.resources.artifacts import GARDEN_WEIGHTS
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.serving.llama import CONTEXT_TOKENS
+from jobs.localvertex.tuning.job import USUAL_BATCH
 
 Action = PublisherModel.CallToAction
 ON_GPU = ", GPU"
@@ -133,4 +137,23 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
             facts["Price per million training tokens (USD)"] = str(model.tuning.usd_per_million_tokens)
         if paces := parts.trials.paces(model.id):
             facts["Training pace"] = json.dumps(paces)
+    if weights is not None:
+        facts["Memory"] = json.dumps(_memory(parts, model, weights))
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
+
+
+def _memory(parts: Parts, model: CatalogueModel, weights: Weights) -> Json:
+    """What is free, and what a training and a deployment take of it, as far as their files tell."""
+    known = parts.deployments.quantizations
+    usual = "" if parts.instant else known.choose(weights, "")
+    found: Json = {
+        "free": free_memory(),
+        "room": parts.serving.room(),
+        "contexts": known.find_needs(weights, usual),
+        "precisions": {} if parts.instant else known.list_needs(weights),
+    }
+    trains_here = model.tuning is not None and not parts.instant and parts.trains_on == CPU
+    shape = Shape.read(weights.hf) if trains_here else None
+    if shape is not None and model.tuning is not None:
+        found["training"] = describe_training(shape, USUAL_BATCH, model.tuning.max_tokens)
+    return found

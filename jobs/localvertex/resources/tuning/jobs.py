@@ -15,12 +15,14 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.hosts import GLOBAL, check_tuning_location
+from jobs.localvertex.memory.training import Method
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import continuing, label_settings
 from jobs.localvertex.resources.tuning.cancelling import cancel
+from jobs.localvertex.resources.tuning.fitting import require_memory
 from jobs.localvertex.storage.buckets import file_location, location
 from jobs.localvertex.tuning import agents
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
@@ -45,6 +47,8 @@ def create_tuning_job(call: Call) -> TuningJob:
         agents.require_region(wanted, parent, parts.buckets)
     if not wanted.supervised_tuning_spec.tuning_mode:
         wanted.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
+    mode = MODE(wanted.supervised_tuning_spec.tuning_mode).name.removeprefix("TUNING_MODE_")
+    require_memory(parts, model, Method(mode, rank=1))
     asked = label_settings.read(wanted.labels, _modes(model).max_tokens)
     start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     engine = start.pop("engine", {}) | asked

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.engine.job import INSTALL_QLORA, MOST_SEED, QUANTIZATIONS, SCHEDULES
+from jobs.localvertex.memory.training import Method
 from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
 from jobs.localvertex.storage.buckets import Location, file_location, location, uri_of
 from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
@@ -66,6 +67,10 @@ class PeftTraining:
     custom_base: str = ""
     resume: str = ""
     stats_output: str = ""
+
+    @property
+    def method(self) -> Method:
+        return Method("PEFT_ADAPTER", self.rank, self.engine.get("quantization"))
 
 
 def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True) -> PeftTraining:

@@ -9,7 +9,6 @@ from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.chat import check_tools
 from jobs.localvertex.serving.lengths import check_length
-from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.predict import CHAT_FORM, FORMAT_KEY
 from jobs.localvertex.serving.targets import Target
@@ -58,7 +57,7 @@ class Tokens:
         asked = bucket_images.upstream_body(self._buckets, body, images=target.plan.mmproj is not None)
         if asked.get("tools"):
             check_tools(target.plan)
-        check_length(asked, CONTEXT_TOKENS)
+        check_length(asked, target.plan.context)
         asked = {key: asked[key] for key in CHAT_FIELDS if key in asked}
         found = ask(self._serving, target.plan.name, COUNT_PATH, asked)
         return {"tokens": int(found["input_tokens"]), "characters": _characters(asked["messages"])}
@@ -69,7 +68,7 @@ class Tokens:
         return {"tokens": pieces, "tokenIds": [one["id"] for one in found]}
 
     def _ask_tokens(self, target: Target, text: str, *, add_special: bool) -> list[Json]:
-        check_length({"prompt": text}, CONTEXT_TOKENS)
+        check_length({"prompt": text}, target.plan.context)
         asked = {"content": text, "add_special": add_special, "with_pieces": True}
         found: list[Json] = ask(self._serving, target.plan.name, TOKENS_PATH, asked)["tokens"]
         return found

@@ -20,6 +20,8 @@ SHORTEST_IDLE, LONGEST_IDLE = 5, 480  # minutes
 LONGEST_FLEX_START = 168  # hours
 MAX_TARGET, PERCENT = 1_000_000, 100
 MAX_RESERVATIONS = 10
+# What the local Vertex AI serves.
+LEAST_CONTEXT, MAX_CONTEXT = 512, 8192
 LONGEST_ACCOUNT = 200
 # What a model server on accelerators tells; the last two are vLLM's, which serves the open models of Model Garden.
 ON_ACCELERATORS = frozenset({"gpu", "kv_cache", "waiting"})
@@ -30,6 +32,7 @@ METRICS: Mapping[str, str] = {
     "kv_cache": "prometheus.googleapis.com/vertex_vllm_gpu_cache_usage_perc",
     "waiting": "prometheus.googleapis.com/vertex_vllm_num_requests_waiting",
 }
+NEED_NO_MACHINE = frozenset({"context_tokens", "endpoint_labels", "precision", "service_account"})
 COUNTED = frozenset({"requests", "waiting"})
 # Of the local Vertex AI, the smallest first; the names are llama.cpp's.
 PRECISIONS: Mapping[str, str] = {"q4_k_m": "Q4_K_M", "q8_0": "Q8_0", "f16": "F16"}
@@ -42,8 +45,9 @@ _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com")
 @dataclass(frozen=True)
 class ServingOptions:
     """`idle_minutes`: without a request for so long, no machine is left; None: at least one always runs. `autoscaling`:
-    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. `precision`: a key of
-    PRECISIONS, of the local Vertex AI alone. Empty: as Google, or the local Vertex AI, does it by itself."""
+    targets by a key of METRICS. `flex_start_hours`: from then on the model is undeployed. `precision`, a key of
+    PRECISIONS, and `context_tokens`, of the longest chat, are of the local Vertex AI alone. Empty: as Google, or the
+    local Vertex AI, does it by itself."""
 
     idle_minutes: int | None = None
     reservation: str = ""
@@ -53,6 +57,7 @@ class ServingOptions:
     service_account: str = ""
     endpoint_labels: Mapping[str, str] = field(default_factory=dict)
     precision: str = ""
+    context_tokens: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Without what was not asked for."""
@@ -98,7 +103,8 @@ def _has_type(name: str, value: Any) -> bool:
 def list_offered(*, accelerators: bool, is_local: bool, beside: bool) -> list[str]:
     """Names of options, those of metrics as `autoscaling_gpu`. `beside`: the model joins others on an endpoint."""
     if is_local:
-        return ["endpoint_labels", "precision"] if beside else ["idle_minutes", "endpoint_labels", "precision"]
+        local = ["context_tokens", "endpoint_labels", "precision"]
+        return local if beside else ["idle_minutes", *local]
     metrics = [f"autoscaling_{name}" for name in METRICS if accelerators or name not in ON_ACCELERATORS]
     first = ["service_account"] if beside else ["idle_minutes"]
     return [*first, *metrics, "reservation", "reservations", "flex_start_hours", "endpoint_labels"]
@@ -110,6 +116,11 @@ def find_problems(options: ServingOptions) -> Iterator[Problem]:
         yield Problem("out_of_range", "idle_minutes", idle_remedy())
     if options.flex_start_hours is not None and not is_within(options.flex_start_hours, 1, LONGEST_FLEX_START):
         yield Problem("out_of_range", "flex_start_hours", flex_start_remedy())
+    if options.context_tokens is not None and not is_within(options.context_tokens, LEAST_CONTEXT, MAX_CONTEXT):
+        yield Problem("out_of_range", "context_tokens", context_remedy())
+    if options.context_tokens is not None and not settings.VERTEX_API_ENDPOINT:
+        sentence = _("On Google Cloud, Vertex AI chooses the context. Leave this empty.")
+        yield Problem("not_offered", "context_tokens", sentence)
     for name, target in options.autoscaling.items():
         most = MAX_TARGET if name in COUNTED else PERCENT
         if name not in METRICS:
@@ -168,7 +179,7 @@ def find_conflicts(
     if options.precision and not settings.VERTEX_API_ENDPOINT:
         sentence = _("Vertex AI serves a model in the precision of its weights. Leave this empty.")
         yield Problem("not_offered", "precision", sentence)
-    if not machine_type and options.as_json().keys() - {"endpoint_labels", "service_account", "precision"}:
+    if not machine_type and options.as_json().keys() - NEED_NO_MACHINE:
         sentence = _("Choose a machine. Without one, Vertex AI decides on all of the Advanced settings.")
         yield Problem("required", "machine", sentence)
 
@@ -176,6 +187,12 @@ def find_conflicts(
 def idle_remedy() -> str:
     return _("Enter a whole number of minutes from %(least)d to %(most)d.") % {
         "least": SHORTEST_IDLE, "most": LONGEST_IDLE,
+    }  # fmt: skip
+
+
+def context_remedy() -> str:
+    return _("Enter a whole number of tokens from %(least)d to %(most)d.") % {
+        "least": LEAST_CONTEXT, "most": MAX_CONTEXT,
     }  # fmt: skip
 
 

@@ -21,7 +21,9 @@ MODELS = "model_service"
 
 def upload_request(spec: DeployToExistingSpec) -> Any:
     container, _machine = _find_option(spec)
-    model = types.Model(display_name=spec.display_name, container_spec=container)
+    model = types.Model(
+        display_name=spec.display_name, container_spec=serving_options.container_for(spec.options, container)
+    )
     if spec.artifact_uri:
         model.artifact_uri = spec.artifact_uri
     else:

@@ -24,7 +24,7 @@ from jobs.vertex.values import (
 )
 
 from . import deploy_to_existing
-from .serving_options import parse_options
+from .serving_options import container_for, parse_options
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
 RUNS_ON = "localvertex-runs-on"  # as the local Vertex AI labels what asked for a machine of Google's
@@ -131,6 +131,8 @@ def _request(spec: DeploySpec) -> Any:
             system_labels={**spec.options.labels, **spec.labels},
         ),
     )
+    if container := container_for(spec.options):
+        request.model_config.container_spec = container
     if spec.machine and spec.spot:
         request.deploy_config.dedicated_resources.spot = True
     if spec.publisher_model:

@@ -8,6 +8,7 @@ from google.cloud.aiplatform_v1beta1 import types
 from jobs.vertex.sdk.messages import enum_name, raw
 from jobs.vertex.values import ServingOptions
 
+LOCAL_IMAGE = "llama.cpp"
 BY_NAME = "compute.googleapis.com/reservation-name"
 
 
@@ -22,6 +23,15 @@ def fill_in(resources: Any, options: ServingOptions) -> None:
         resources.flex_start = types.FlexStart(max_runtime_duration=timedelta(seconds=options.flex_start_seconds))
     if options.idle_seconds and not resources.min_replica_count:
         _scale_to_zero(resources, timedelta(seconds=options.idle_seconds))
+
+
+def container_for(options: ServingOptions, container: Any = None) -> Any:
+    """With the context that is asked for among its arguments, as vLLM takes it. `container`: what is there without."""
+    if options.context_tokens is None:
+        return container
+    wanted = types.ModelContainerSpec(container) if container else types.ModelContainerSpec(image_uri=LOCAL_IMAGE)
+    wanted.args = [*wanted.args, f"--max-model-len={options.context_tokens}"]
+    return wanted
 
 
 def _affinity(options: ServingOptions) -> Any:

@@ -439,12 +439,12 @@ def test_there_is_no_sixth_step(wizard):
 def test_the_number_of_queries_does_not_grow(wizard, dataset, owner, django_assert_num_queries):
     wizard.fill(dataset)
     wizard.get("training")
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         wizard.get("training")
     factories.dataset(owner=owner)
     factories.dataset(owner=owner)
     factories.publisher_model(name=OTHER_MODEL)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         wizard.get("training")
 
 

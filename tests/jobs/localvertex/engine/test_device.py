@@ -4,7 +4,8 @@ import pytest
 
 from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.devices.machine import CPU, CUDA, Card, Machine
-from jobs.localvertex.engine.device import choose_by_mode, parameters_in, show_only, verify
+from jobs.localvertex.engine.device import choose_by_mode, show_only, verify
+from jobs.localvertex.memory.shape import count_parameters
 from tests.jobs.localvertex.engine.conftest import TINY
 
 CARD = Card("GPU-5f1a", "NVIDIA L4", 24 * 10**9, 23 * 10**9, (8, 9))
@@ -21,7 +22,7 @@ CONTEXT = 600 * 2**20
 def test_a_card_is_taken_as_soon_as_it_has_what_the_kind_of_training_needs(
     mode: str, quantization: str | None, bytes_a_parameter: float
 ) -> None:
-    needed = round(parameters_in(TINY) * bytes_a_parameter)
+    needed = round(sum(count_parameters(TINY).values()) * bytes_a_parameter)
     devices = []
     for free in (CONTEXT + needed, CONTEXT + needed - 1):
         card = Card("GPU-5f1a", "NVIDIA L4", 24 * 10**9, free, (8, 9))

@@ -7,10 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs.localvertex.engine.device import parameters_in
 from jobs.localvertex.engine.export.gguf import convert
-from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import check_memory
 from tests.jobs.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.jobs.localvertex.engine.llama import llama
 
@@ -81,15 +78,3 @@ def test_adapter_on_a_model_that_was_tuned_in_full(full: Workdir, workdir: Workd
     with llama(convert(full.path / "final", tmp_path / "base")[0], final / "adapter/adapter.gguf") as adapted:
         assert [adapted.ask(one["prompt"]) for one in QUESTIONS] == answers
     assert [text for text in answers if not text.startswith("Ahoy!")] == []
-
-
-def test_too_little_memory_is_said_before_it_is_used(workdir: Workdir) -> None:
-    workdir.describe(**FULL)
-    job = Job.read(workdir.path / "job.json")
-    needed = parameters_in(TINY) * 16
-    check_memory(job, free=lambda: needed)
-    check_memory(job, free=lambda: None)
-    with pytest.raises(
-        JobError, match=r"^Full tuning of tests/tiny-gemma3 needs at least 0.0 GB of memory; 0.0 GB are"
-    ):
-        check_memory(job, free=lambda: needed - 1)

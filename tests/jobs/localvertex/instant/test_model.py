@@ -5,8 +5,8 @@ from tokenizers import Tokenizer
 
 from jobs.localvertex.instant.model import VOCABULARY, write_adapter, write_base, write_model
 from jobs.localvertex.instant.training import WORD
+from jobs.localvertex.memory import serving as memory
 from jobs.localvertex.models.weights import from_folder
-from jobs.localvertex.serving import memory
 
 
 def test_a_base_can_be_tuned_and_served(tmp_path):

@@ -23,7 +23,7 @@ from tests.jobs.localvertex.serving.test_pool import gone, llama
 pytestmark = pytest.mark.slow
 
 TINY = Path(__file__).parents[3] / "fixtures/tiny-gemma3/model.gguf"
-ONE_FITS, TWO_FIT = 150, 250  # the tiny model is taken for 106 MB
+ONE_FITS, TWO_FIT = 100, 180  # the tiny model is taken for 69 MB
 
 
 @pytest.fixture

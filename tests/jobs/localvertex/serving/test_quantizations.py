@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models.containers import CONTEXT_TOKENS
 from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.serving.quantizations import Quantizations, own_kind
@@ -73,8 +74,22 @@ def test_what_was_published_as_hugging_face_files_is_offered_in_all_precisions(
         ("q4_k_m", False, None), ("q8_0", True, 812.5), ("f16", False, None),
     ]  # fmt: skip
     q8_0 = offers[1]
-    assert (q8_0.size, q8_0.memory) == (988_352, found.find_need(sees, ""))
+    assert (q8_0.size, q8_0.memory) == (988_352, found.find_needs(sees, "")[CONTEXT_TOKENS])
     assert [one.memory - one.size for one in offers] == [q8_0.memory - q8_0.size] * 3
+
+
+def test_a_smaller_kind_and_a_shorter_context_take_less(
+    tmp_path: Path, converter: CountingConverter, sees: Weights
+) -> None:
+    """Of files that are not there yet, too."""
+    found = make(tmp_path, converter)
+    smallest, own, exact = found.list_offers(sees)
+    assert list(found.find_needs(sees, "f16", 4096)) == [4096, 2048, 1024, 512]
+    needs = [found.find_needs(sees, kind)[2048] for kind in ("q4_k_m", "", "f16")]
+    assert [need - needs[1] for need in needs] == [smallest.size - own.size, 0, exact.size - own.size]
+    assert found.find_needs(sees, "q4_k_m")[512] < found.find_needs(sees, "q4_k_m")[8192]
+    assert found.list_needs(sees) == {kind: found.find_needs(sees, kind) for kind in ("q4_k_m", "q8_0", "f16")}
+    assert found.find_needs(sees, "q2_k") == {}
 
 
 def test_a_file_of_few_bits_is_offered_as_it_is_only(tmp_path: Path, converter: CountingConverter) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -86,3 +88,16 @@ def test_no_deployment_before_the_licence(server):
     request = vertex.DeployRequest(destination=PARENT, publisher_model_name=GEMMA)
     with pytest.raises(BadRequest, match="Gemma Terms of Use"):
         server.garden.deploy(request)
+
+
+def test_memory_is_told(server):
+    """Of weights that are here; the fake ones tell no shape, so nothing is known of their training."""
+    model = server.garden.get_publisher_model(name=TINY_NAME)
+    facts = {entry.title: entry.content for entry in model.supported_actions.view_rest_api.documentations}
+    told = json.loads(facts["Memory"])
+    assert told["precisions"] == {} or told["contexts"] in told["precisions"].values()
+    assert list(told["contexts"]) == ["8192", "4096", "2048", "1024", "512"]
+    assert sorted(told["contexts"].values(), reverse=True) == list(told["contexts"].values())
+    assert 0 < told["room"] <= told["free"]
+    gemma = server.garden.get_publisher_model(name="publishers/google/models/gemma3@gemma-3-27b-it")
+    assert "Memory" not in {entry.title for entry in gemma.supported_actions.view_rest_api.documentations}

@@ -90,10 +90,11 @@ def test_a_row_keeps_what_was_asked_for_and_no_more():
 
 def test_what_is_offered_where():
     alone = list_offered(accelerators=False, is_local=True, beside=False)
-    assert alone == ["idle_minutes", "endpoint_labels", "precision"]
-    assert list_offered(accelerators=True, is_local=True, beside=True) == ["endpoint_labels", "precision"]
+    local = ["context_tokens", "endpoint_labels", "precision"]
+    assert alone == ["idle_minutes", *local]
+    assert list_offered(accelerators=True, is_local=True, beside=True) == local
     of_cpu = list_offered(accelerators=False, is_local=False, beside=False)
-    assert "precision" not in of_cpu
+    assert {"context_tokens", "precision"}.isdisjoint(of_cpu)
     assert [name for name in of_cpu if name.startswith("autoscaling")] == ["autoscaling_cpu", "autoscaling_requests"]
     beside = list_offered(accelerators=True, is_local=False, beside=True)
     assert ("service_account" in beside, "idle_minutes" in beside, "autoscaling_waiting" in beside) == (

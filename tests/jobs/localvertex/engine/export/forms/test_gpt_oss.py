@@ -8,10 +8,10 @@ import torch
 from gguf import GGUFReader, dequantize
 from safetensors.torch import load_file, save_file
 
-from jobs.localvertex.engine.device import parameters_in
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.model import load_base
+from jobs.localvertex.memory.shape import count_parameters
 from tests.jobs.localvertex.engine.conftest import Workdir
 from tests.jobs.localvertex.engine.llama import llama
 from tests.jobs.localvertex.engine.test_families import MOST, greatest_difference, train_here
@@ -64,7 +64,7 @@ def test_the_same_numbers_are_served(packed: Path, tmp_path: Path) -> None:
 def test_packed_numbers_are_counted_as_what_they_become(packed: Path) -> None:
     model = load_base(packed, torch.bfloat16)
     assert model.model.layers[0].mlp.experts.down_proj.dtype == torch.bfloat16
-    assert parameters_in(packed) == sum(parameter.numel() for parameter in model.parameters())
+    assert sum(count_parameters(packed).values()) == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_what_is_packed_is_not_packed_again(packed: Path) -> None:

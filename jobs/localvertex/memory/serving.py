@@ -6,15 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from jobs.localvertex.memory.free import whole_memory
+
 MEGABYTE = 1024 * 1024
 # Python with llama.cpp, 16-bit keys and values, and the tokens that are computed at a time.
-PROCESS_BYTES = 90 * MEGABYTE
+PROCESS_BYTES = 50 * MEGABYTE
 CACHE_BYTES = 2
 BATCH = 512
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
 _LONGEST_TEXT = 1 << 20
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, slots: int) -> int:
@@ -37,24 +38,7 @@ def file_type(model: Path) -> int | None:
 def half_of_this_machine() -> int:
     """Of what a container may use, when there is a limit."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([physical, *(limit for path in _CGROUP_LIMITS if (limit := _limit(path)))]) // 2
-
-
-def resident(pid: int) -> int:
-    """Bytes that the process holds now, shared pages of the model's file included; 0 when it is gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _limit(path: str) -> int:
-    try:
-        text = Path(path).read_text().strip()
-    except OSError:
-        return 0
-    return int(text) if text.isdecimal() else 0
+    return min(physical, whole_memory() or physical) // 2
 
 
 def _size(path: str) -> int:

@@ -1,0 +1,49 @@
+"""Whether the memory is there that a training takes, when its rows are known and nothing is loaded yet."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.localvertex.devices.choice import Training as Chosen
+from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.engine.dataset import Examples
+from jobs.localvertex.engine.job import Job, JobError
+from jobs.localvertex.engine.model import ON_CPU, dtype_of_base
+from jobs.localvertex.memory.fit import why_not_train
+from jobs.localvertex.memory.shape import Shape
+from jobs.localvertex.memory.training import Method, Row, Training
+
+
+def require_memory(
+    job: Job, rows: Sequence[Row], free: int | None, on: Chosen = ON_CPU, *, has_images: bool = False
+) -> None:
+    """A training that is killed for its memory looks like one that crashed, and would be tried again. Raises
+    RESOURCE_EXHAUSTED. A graphics card has memory of its own, by which it was chosen."""
+    shape = Shape.read(job.base_model_dir) if on.device == CPU else None
+    if shape is None or free is None:
+        return
+    if reason := why_not_train(Training(shape, method_of(job, has_images=has_images)), rows, job.batch_size, free):
+        raise JobError(reason, "RESOURCE_EXHAUSTED")
+
+
+def method_of(job: Job, *, has_images: bool) -> Method:
+    return Method(
+        mode=job.tuning_mode,
+        rank=_rank(job.adapter_dir) or job.adapter_size,
+        quantization=job.quantization,
+        base=dtype_of_base(job.base_model_dir).itemsize,
+        is_plain=not has_images,
+    )
+
+
+def rows_of(examples: Examples) -> list[Row]:
+    return [Row(len(row.input_ids), row.answers) for row in examples.rows]
+
+
+def _rank(adapter: Path | None) -> int:
+    """Of the adapter that the training goes on from; 0 where there is none."""
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")) if adapter else {}
+        return int(config.get("r", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0

@@ -1,0 +1,67 @@
+"""Whether a training fits, and what would."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from jobs.localvertex.memory.training import Row, Training
+
+# Above what is expected: so much at least stays for what else runs.
+MARGIN = 1.1
+SMALLEST_ROW = Row(1, 1)
+OTHER_REMEDIES = "Close other programs, use shorter rows or a smaller base model, or a machine with more memory."
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`batch`: the largest that fits, of the batch size that was asked for and its halves; 0 where none does."""
+
+    needed: int
+    free: int
+    asked: int
+    batch: int
+
+    @property
+    def fits(self) -> bool:
+        return self.batch == self.asked
+
+
+def fit_training(training: Training, rows: Sequence[Row], batch: int, free: int) -> Fit:
+    return Fit(training.peak(rows, batch), free, batch, _largest_batch(training, rows, batch, free))
+
+
+def _largest_batch(training: Training, rows: Sequence[Row], batch: int, free: int) -> int:
+    while batch and training.peak(rows, batch) * MARGIN > free:
+        batch //= 2
+    return batch
+
+
+def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int) -> str:
+    """What is missing and what helps; empty when it fits."""
+    fit = fit_training(training, rows, batch, free)
+    if fit.fits:
+        return ""
+    missing = (
+        f"The training needs about {gigabytes(fit.needed)} of memory, and {gigabytes(free)} are free on this machine."
+    )
+    if fit.batch:
+        return f"{missing} A batch_size of {fit.batch} fits. {OTHER_REMEDIES}"
+    adapter = replace(training, method=replace(training.method, mode="PEFT_ADAPTER"))
+    if training.method.is_full and (smaller := _largest_batch(adapter, rows, batch, free)):
+        return f"{missing} PEFT_ADAPTER fits with a batch_size of {smaller}. {OTHER_REMEDIES}"
+    return f"{missing} {OTHER_REMEDIES}"
+
+
+def why_never_train(training: Training, whole: int) -> str:
+    """Of what no batch size and no row makes small enough for a machine that has `whole` bytes."""
+    needed = training.peak([SMALLEST_ROW], 1)
+    if needed <= whole:
+        return ""
+    return (
+        f"The training needs at least {gigabytes(needed)} of memory, and this machine has {gigabytes(whole)}. Use a"
+        " smaller base model or a machine with more memory"
+        + (", or choose PEFT_ADAPTER." if training.method.is_full else ".")
+    )
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,121 @@
+"""How a decoder is built, as far as its memory depends on it: by its config.json and the headers of its weights."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+MAX_HEADER = 100 * 2**20
+# Norms of a layer's whole width; whether each head has norms of its own.
+NORMS = {"gemma3": (4, True), "gemma3_text": (4, True), "qwen3": (2, True)}
+USUAL_NORMS = (2, False)
+HEAD_OF_GEMMA = 256  # where the configuration does not tell it
+# Numbers in a byte of MXFP4 by how the tensor's name ends: two of four bits, and scales that are none by themselves.
+PACKED = {"_blocks": 2, "_scales": 0}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`near`: layers that look back only `window` tokens. `parameters`: all of them, `seeing` those of the tower and
+    the projector of a model that sees."""
+
+    model_type: str
+    layers: int
+    near: int
+    window: int
+    width: int
+    inner: int
+    heads: int
+    kv_heads: int
+    head: int
+    vocabulary: int
+    parameters: int
+    seeing: int = 0
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """None where the files do not tell: nothing can be said of such a model."""
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            return cls.of(config, count_parameters(folder))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            return None
+
+    @classmethod
+    def of(cls, config: dict[str, Any], parameters: dict[str, int]) -> Self:
+        """Raises KeyError, TypeError or ValueError for what is no decoder's configuration."""
+        text = config.get("text_config") or config
+        heads, width = int(text["num_attention_heads"]), int(text["hidden_size"])
+        model_type, layers = str(config["model_type"]), int(text["num_hidden_layers"])
+        window = int(text.get("sliding_window") or 0)
+        usual = HEAD_OF_GEMMA if model_type.startswith("gemma3") else width // heads
+        made = cls(
+            model_type=model_type,
+            layers=layers,
+            near=(text.get("layer_types") or []).count("sliding_attention") if window else 0,
+            window=window,
+            width=width,
+            inner=int(text["intermediate_size"]),
+            heads=heads,
+            kv_heads=int(text.get("num_key_value_heads") or heads),
+            head=int(text.get("head_dim") or usual),
+            vocabulary=int(text["vocab_size"]),
+            parameters=sum(parameters.values()),
+            seeing=sum(count for name, count in parameters.items() if "vision_tower" in name or "projector" in name),
+        )
+        if min(made.layers, made.width, made.inner, made.kv_heads, made.head, made.vocabulary, made.parameters) < 1:
+            raise ValueError("A decoder has a layer, a width and a vocabulary.")
+        return made
+
+    @property
+    def norms(self) -> int:
+        return NORMS.get(self.model_type, USUAL_NORMS)[0]
+
+    @property
+    def queries(self) -> int:
+        """The width of all heads together."""
+        return self.heads * self.head
+
+    @property
+    def keys(self) -> int:
+        return self.kv_heads * self.head
+
+    @property
+    def normed_heads(self) -> int:
+        """The width of queries and keys that are normed."""
+        return self.queries + self.keys if NORMS.get(self.model_type, USUAL_NORMS)[1] else 0
+
+    @property
+    def projections(self) -> int:
+        """Numbers in the matrices of all layers."""
+        return self.layers * (2 * self.width * (self.queries + self.keys) + 3 * self.width * self.inner)
+
+    @property
+    def adapter(self) -> int:
+        """Parameters of LoRA on all of them, for each rank."""
+        return self.layers * (4 * self.width + 2 * self.queries + 2 * self.keys + 3 * (self.width + self.inner))
+
+    @property
+    def embedding(self) -> int:
+        return self.vocabulary * self.width
+
+
+def count_parameters(folder: Path) -> dict[str, int]:
+    """By the names of the tensors, as many as they are once unpacked: the headers of the files are read in no time.
+    Raises ValueError or OSError for what is no such file."""
+    return {
+        name: PACKED.get(name[-7:], 1) * math.prod(shape)
+        for path in folder.glob("*.safetensors")
+        for name, shape in _shapes(path)
+    }
+
+
+def _shapes(path: Path) -> Iterator[tuple[str, list[int]]]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER:
+            raise ValueError(f"The header of {path.name} is too long.")
+        header = json.loads(file.read(length))
+    yield from ((name, one["shape"]) for name, one in header.items() if name != "__metadata__")

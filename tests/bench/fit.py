@@ -1,0 +1,186 @@
+"""Measures what trainings and model servers take at the highest beside what is foretold: `python -m tests.bench.fit`.
+
+Each training is of rows of one length with the engine in a process of its own, each model server answers four chats at
+once. What else the machine does changes no memory, so it is measured on a busy one, too. `--write` puts the tables into
+docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from jobs.localvertex.memory.shape import Shape
+from jobs.localvertex.memory.training import Method, Row, Training
+from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, SLOTS, Child, Plan, launch
+from tests.bench.page import write
+from tests.support.running import ROOT, environment
+
+ENGINE = [sys.executable, "-m", "jobs.localvertex.engine"]
+MAY_DIFFER = 0.2
+RANK, STEPS = 16, 3
+LORA, FULL = "PEFT_ADAPTER", "FULL"
+# Mode, rows of a step, tokens of a row.
+TRAININGS = ((LORA, 1, 64), (LORA, 4, 256), (LORA, 8, 512), (FULL, 1, 64), (FULL, 4, 256))
+CONTEXTS = (1024, 4096, 8192)
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    gguf: Path
+    hf: Path
+
+
+@dataclass(frozen=True)
+class Taken:
+    what: str
+    foretold: int
+    measured: int
+    load: float
+
+    @property
+    def ratio(self) -> float:
+        return self.foretold / self.measured
+
+    @property
+    def met(self) -> bool:
+        return abs(self.ratio - 1) <= MAY_DIFFER
+
+    def line(self) -> str:
+        sizes = f"{self.foretold / MEGABYTE:.0f} MB | {self.measured / MEGABYTE:.0f} MB | {self.ratio:.2f}"
+        return f"| {self.what} | {sizes} | {'yes' if self.met else '**no**'} | {self.load:.0f} |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", action="append", required=True, metavar="NAME=MODEL.gguf", help="may be repeated")
+    parser.add_argument("--prepared", action="append", default=[], metavar="NAME=FOLDER", help="its Hugging Face files")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-fit-") as folder:
+        ready = dict(one.split("=", 1) for one in options.prepared)
+        given = dict(one.split("=", 1) for one in options.model)
+        models = [prepare(Path(folder), name, gguf, ready) for name, gguf in given.items()]
+        taken = [one for model in models for one in measure(Path(folder), model)]
+    text = table(taken)
+    print(text)
+    if options.write:
+        write("memory figures", text)
+    return 0 if all(one.met for one in taken) else 1
+
+
+def prepare(folder: Path, name: str, gguf: str, ready: dict[str, str]) -> Model:
+    if name in ready:
+        return Model(name, Path(gguf), Path(ready[name]))
+    made = folder / f"{name}-hf"
+    subprocess.run([*ENGINE, "prepare", gguf, made], check=True, stdout=subprocess.DEVNULL)
+    return Model(name, Path(gguf), made)
+
+
+def measure(folder: Path, model: Model) -> Iterator[Taken]:
+    for mode, batch, length in TRAININGS:
+        yield say(train(folder, model, mode, batch, length))
+    for context in CONTEXTS:
+        yield say(serve(folder, model, context))
+
+
+def say(taken: Taken) -> Taken:
+    print(taken.line(), flush=True)
+    return taken
+
+
+def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Taken:
+    words, load = (ROOT / "LICENSE").read_text().split(), os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        workdir = Path(made)
+        # The answer is longer than the row, which is cut to its length.
+        row = {"prompt": " ".join(words[: length // 8]), "completion": " ".join((4 * words)[: 2 * length])}
+        (workdir / "train.jsonl").write_text(STEPS * batch * (json.dumps(row) + "\n"))
+        job = {
+            **{"base_model_dir": str(model.hf), "train_path": str(workdir / "train.jsonl"), "validation_path": None},
+            **{"epochs": 1, "learning_rate": 1e-5, "tuning_mode": mode, "adapter_size": RANK, "batch_size": batch},
+            **{"max_length": length, "seed": 0, "threads": os.cpu_count(), "display_name": "fit", "base_model": "fit"},
+        }
+        (workdir / "job.json").write_text(json.dumps(job))
+        with (workdir / "train.log").open("wb") as log:
+            command = [*ENGINE, "train", str(workdir)]
+            process = subprocess.Popen(command, cwd=ROOT, env=environment({}), stdout=log, stderr=log)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise RuntimeError(f"The training failed:\n{(workdir / 'train.log').read_text()[-3000:]}")
+        events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
+    told = next(event for event in events if event["event"] == "data_stats")
+    rows = [Row(asked + made, made) for asked, made in zip(told["input_tokens"], told["output_tokens"], strict=True)]
+    shape = Shape.read(model.hf)
+    assert shape is not None
+    foretold = Training(shape, Method(mode, RANK)).peak(rows, batch)
+    kind = "LoRA" if mode == LORA else "in full"
+    what = f"{model.name}, tuned ({kind}), {batch} × {rows[0].length} tokens"
+    return Taken(what, foretold, used.ru_maxrss * 1024, load)
+
+
+def serve(folder: Path, model: Model, context: int) -> Taken:
+    load = os.getloadavg()[0]
+    plan = replace(Plan("e/deployedModels/1", str(model.gguf), hf=str(model.hf)), context=context)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        child = launch(plan, Path(made), SERVING_COMMAND)
+        try:
+            while not child.ready:
+                if child.overdue or not child.alive:
+                    raise RuntimeError("\n".join(child.last_lines()))
+                time.sleep(0.1)
+            chats = [threading.Thread(target=ask, args=(child, number, context)) for number in range(SLOTS)]
+            for chat in chats:
+                chat.start()
+            for chat in chats:
+                chat.join()
+            peak = highest(child.process.pid)
+        finally:
+            child.kill()
+    return Taken(f"{model.name}, served, context of {context} tokens", plan.need(), peak, load)
+
+
+def ask(child: Child, number: int, context: int) -> None:
+    text = " ".join(f"{number} and {one}" for one in range(context // 32))
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 16}
+    headers = {"Authorization": f"Bearer {child.api_key}"}
+    transport = httpx.HTTPTransport(uds=str(child.socket))
+    with httpx.Client(transport=transport, timeout=600) as client:
+        client.post(f"{ADDRESS}/v1/chat/completions", json=body, headers=headers).raise_for_status()
+
+
+def highest(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    found = next(line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(found) * 1024
+
+
+def table(taken: list[Taken]) -> str:
+    apart = max(taken, key=lambda one: abs(one.ratio - 1))
+    return "\n".join(
+        [
+            f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-fit`: {os.cpu_count()} cores. Foretold and measured"
+            f" differ by {abs(apart.ratio - 1):.0%} at the most; the goal is {MAY_DIFFER:.0%}.",
+            "",
+            "| what | foretold | highest measured | ratio | within 20 % | load |",
+            "|---|--:|--:|--:|---|--:|",
+            *(one.line() for one in taken),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

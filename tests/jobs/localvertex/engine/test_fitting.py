@@ -1,0 +1,90 @@
+"""A training that would be killed for its memory is not begun."""
+
+import json
+
+import pytest
+
+from jobs.localvertex.devices.choice import Training as Chosen
+from jobs.localvertex.devices.machine import CPU, CUDA
+from jobs.localvertex.engine.dataset import load_examples
+from jobs.localvertex.engine.fitting import method_of, require_memory, rows_of
+from jobs.localvertex.engine.job import Job, JobError
+from jobs.localvertex.engine.tokens import ChatEncoder
+from jobs.localvertex.memory.fit import MARGIN
+from jobs.localvertex.memory.shape import Shape
+from jobs.localvertex.memory.training import Row, Training
+from tests.jobs.localvertex.engine.conftest import TINY, TINY_VISION, TUNE, Workdir
+
+ROWS = [Row(512, 256)] * 8
+
+
+def peak(job: Job, batch: int) -> int:
+    shape = Shape.read(job.base_model_dir)
+    assert shape is not None
+    return round(Training(shape, method_of(job, has_images=False)).peak(ROWS, batch) * MARGIN)
+
+
+@pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
+def test_too_little_memory_is_said_before_it_is_used(workdir: Workdir, mode: str) -> None:
+    workdir.describe(tuning_mode=mode, batch_size=8)
+    job = Job.read(workdir.path / "job.json")
+    require_memory(job, ROWS, peak(job, 8) + 1)
+    require_memory(job, ROWS, None)
+    with pytest.raises(JobError, match=r"^The training needs about 0\.\d GB of memory, and 0\.\d GB are") as caught:
+        require_memory(job, ROWS, peak(job, 4) + 1)
+    assert "A batch_size of 4 fits." in str(caught.value)
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_on_a_card_the_memory_of_the_machine_says_nothing(workdir: Workdir) -> None:
+    workdir.describe(tuning_mode="FULL", batch_size=8)
+    job = Job.read(workdir.path / "job.json")
+    require_memory(job, ROWS, 1, Chosen(CUDA, ""))
+    with pytest.raises(JobError, match="The training needs about"):
+        require_memory(job, ROWS, 1, Chosen(CPU, ""))
+
+
+def test_a_model_of_which_nothing_is_known_is_tried(workdir: Workdir) -> None:
+    (workdir.path / "config.json").write_text("{}")
+    workdir.describe(base_model_dir=str(workdir.path))
+    require_memory(Job.read(workdir.path / "job.json"), ROWS, 1)
+
+
+def test_the_rank_is_that_of_the_adapter_to_go_on_from(workdir: Workdir) -> None:
+    (workdir.path / "adapter_config.json").write_text(json.dumps({"r": 32}))
+    workdir.describe(adapter_dir=str(workdir.path), adapter_size=4)
+    job = Job.read(workdir.path / "job.json")
+    assert method_of(job, has_images=False).rank == 32
+    (workdir.path / "adapter_config.json").write_text("nonsense")
+    assert method_of(job, has_images=False).rank == 4
+
+
+def test_rows_with_images_take_the_slower_way(workdir: Workdir) -> None:
+    workdir.describe(base_model_dir=str(TINY_VISION))
+    job, shape = Job.read(workdir.path / "job.json"), Shape.read(TINY_VISION)
+    assert shape is not None
+    assert 0 < shape.seeing < shape.parameters
+    plain, with_images = (Training(shape, method_of(job, has_images=some)) for some in (False, True))
+    assert (plain.is_fast, with_images.is_fast) == (True, False)
+
+
+def test_rows_are_as_long_as_their_tokens() -> None:
+    found = rows_of(load_examples(TUNE / "train.jsonl", ChatEncoder(TINY), 30, "training data"))
+    assert max(row.length for row in found) <= 30
+    assert all(0 < row.answers < row.length for row in found)
+
+
+@pytest.mark.slow
+def test_the_engine_asks_before_it_loads(workdir: Workdir) -> None:
+    """Of a model that claims more than any machine has: its weights are told by their headers."""
+    folder = workdir.path / "model"
+    folder.mkdir()
+    for path in TINY.glob("*.json"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    header = json.dumps({"model.embed_tokens.weight": {"dtype": "BF16", "shape": [2**20, 2**20]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    workdir.describe(base_model_dir=str(folder))
+    assert workdir.run() == 1
+    (failed,) = workdir.events("failed")
+    assert failed["code"] == "RESOURCE_EXHAUSTED"
+    assert failed["message"].startswith("The training needs about 2199.")

@@ -1,0 +1,40 @@
+"""Models for which there is no memory, and what would fit instead."""
+
+from dataclasses import replace
+
+import pytest
+from google.api_core.exceptions import BadRequest
+
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.memory.serving import MEGABYTE
+from jobs.localvertex.serving.llama import Plan
+from jobs.localvertex.serving.pool import Serving
+from tests.support.running import ROOT
+
+TINY = ROOT / "tests/fixtures/tiny-gemma3/model.gguf"
+
+
+@pytest.mark.slow
+def test_a_shorter_context_fits_where_the_usual_one_does_not(own_server):
+    plan = Plan("e", str(TINY))
+    between = replace(plan, context=4096).need() // MEGABYTE + 1
+    own_server.extra = ["--serving-memory-mb", str(between)]
+    server = own_server.start()
+    message = rf"may take {between} MB altogether\. A context of 4096 tokens fits \(--max-model-len=4096\)\. Deploy a"
+    with pytest.raises(BadRequest, match=message):
+        server.deploy("usual")
+    container = {"image_uri": "vllm", "args": ["--max-model-len=4096"]}
+    server.deployed("shorter", model_config={"model_user_id": "m-shorter", "container_spec": container})
+    assert server.chat("shorter").status_code == 200
+
+
+def test_what_other_programs_leave_no_memory_for(tmp_path):
+    """Nothing is begun, and what is idle goes first."""
+    plan = Plan("e/deployedModels/1", str(TINY))
+    serving = Serving(tmp_path, budget=2**40, free_memory=lambda: plan.need() - 1)
+    message = r"and \d+ MB are free on this machine\. A context of 4096 tokens fits \(--max-model-len=4096\)\. Close ot"
+    with pytest.raises(ApiError, match=message) as caught:
+        serving.start(plan)
+    assert (caught.value.status, serving.states()) == ("RESOURCE_EXHAUSTED", [])
+    serving.require_room(replace(plan, context=4096).needs(), "It")
+    assert Serving(tmp_path, budget=2**40, free_memory=lambda: None).room() == 2**40
