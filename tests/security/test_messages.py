@@ -28,6 +28,7 @@ OF_ONE_ROW = {
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
     "datasets.work": ["work_id"], "preflight.run": ["key"], "endpoints.report": ["endpoint_id", "kind"],
     "inventory.look": ["location"], "datasets.import": ["import_id"], "catalogue.import": ["import_id"],
+    "memory.look": ["base_model", "user_id"],
 }  # fmt: skip
 
 
@@ -96,6 +97,11 @@ def test_rows_that_it_signed_are_taken(answer: Message) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", sorted(set(OF_ONE_ROW) - {"chat.answer"}))
+@pytest.mark.parametrize("name", sorted(set(OF_ONE_ROW) - {"chat.answer", "memory.look"}))
 def test_a_row_that_is_not_there_is_no_error(name: str, fake_gateway: object) -> None:
     current_app.tasks[name].run(str(uuid4()))
+
+
+@pytest.mark.django_db
+def test_nor_is_a_model_or_a_person_that_is_not_there(fake_gateway: object) -> None:
+    current_app.tasks["memory.look"].run("nobody/nothing@x", 4711)

@@ -73,9 +73,11 @@ def value_of(name: str) -> str | Promise:
 
 def diagnostics(found: list[Service], now: datetime) -> str:
     """For a bug report, so in English and without secrets or people's addresses."""
+    system = os.uname()  # platform.platform() would start a program, which inherits every setting
     lines = [
         f"Garden Console {settings.VERSION}, {now:%Y-%m-%d %H:%M:%S} UTC",
-        f"Python {platform.python_version()}, Django {django.get_version()}, {platform.platform()}",
+        f"Python {platform.python_version()}, Django {django.get_version()}, "
+        f"{system.sysname} {system.release} {system.machine}",
         *(f"{one.name}={one.value}" for one in settings_shown() if one.is_set),
     ]
     lines += [line_of(service) for service in found]
