@@ -36,7 +36,7 @@ def _checked(found: object) -> Sampling:
 def _of_folder(folder: Path) -> object:
     try:
         found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     is_sampled = isinstance(found, dict) and found.get("do_sample", True)
     return found if is_sampled else {}
