@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,11 @@ class Imports:
                 return job.entry
             self._check_others(id, str(source))
             if job is None or (job.entry.source, job.entry.file) != (str(source), file):
-                job = self._jobs[id] = Job(Entry(id, str(source), revision, file))
-            job.token, job.why, job.is_active = token, "", True
-            job.entry.state, job.entry.message = RUNNING, ""
-            self._journal.write(job.entry)
+                job = Job(Entry(id, str(source), revision, file))
+            entry = replace(job.entry, state=RUNNING, message="")
+            self._journal.write(entry)  # where the disk is full, nothing else has changed
+            job.entry, job.token, job.why, job.is_active = entry, token, "", True
+            self._jobs[id] = job
             self._pool.submit(self._run, job, source)
         return job.entry
 
