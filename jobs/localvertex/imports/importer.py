@@ -23,7 +23,7 @@ from .folder import copy_file, list_folder
 from .journal import DONE, FAILED, ID, INTERRUPTED, PAUSED, RUNNING, Entry, Journal
 from .listing import Listing, RemoteFile
 from .shelf import PROJECTOR, WHOLE, Shelf
-from .source import LocalFiles, Source, parse_source
+from .source import LocalFiles, Repository, Source, parse_source
 
 log = logging.getLogger(__name__)
 AT_ONCE, MOST = 2, 20
@@ -85,7 +85,11 @@ class Imports:
         plan = facts.draw_up(listing, source, file)
         found = facts.describe(listing, plan, source)
         here = self._shelf.find(source, listing.revision, plan.gguf)
-        return found | {"free": shutil.disk_usage(self._folder).free, "model": here, "is_local": _is_local(source)}
+        return found | {
+            "free": shutil.disk_usage(self._folder).free,
+            "model": here,
+            "is_local": isinstance(source, LocalFiles),
+        }
 
     def start(self, id: str, text: str, revision: str, file: str, token: str) -> Entry:
         """Asked for once more, it goes on where it stopped; what is under way or done stays as it is."""
@@ -256,7 +260,7 @@ class Imports:
             )
 
 
-def _download(source: Any, commit: str, one: RemoteFile, partial: Path, job: Job) -> None:
+def _download(source: Repository, commit: str, one: RemoteFile, partial: Path, job: Job) -> None:
     counted = job.entry.done
     kept = min(partial.stat().st_size, one.size) if partial.exists() else 0
     job.entry.done = counted + kept
@@ -267,14 +271,10 @@ def _list(source: Source, token: str, commit: str = "") -> Listing:
     """Of the commit that the first look found, where there was one."""
     if isinstance(source, LocalFiles):
         return list_folder(source)
-    return hub.list_repository(type(source)(source.name, commit) if commit else source, token)
+    return hub.list_repository(Repository(source.name, commit) if commit else source, token)
 
 
 def _name_here(one: RemoteFile, plan: facts.Plan) -> str:
     if not one.name.lower().endswith(".gguf"):
         return one.name
     return WHOLE if one.name == plan.gguf else PROJECTOR
-
-
-def _is_local(source: Source) -> bool:
-    return isinstance(source, LocalFiles)
