@@ -113,21 +113,23 @@ class Imports:
         return job.entry
 
     def get(self, id: str) -> Entry:
+        return self._find(id).entry
+
+    def _find(self, id: str) -> Job:
         job = self._jobs.get(id)
         if job is None:
             raise not_found(f"The import {id}")
-        return job.entry
+        return job
 
     def pause(self, id: str) -> Entry:
         """What has ended stays as it is."""
-        entry = self.get(id)
-        job = self._jobs[id]
+        job = self._find(id)
         with self._lock:
             if job.is_active:
                 job.why = PAUSED
-            elif entry.state == INTERRUPTED:
-                entry.state = PAUSED
-        return entry
+            elif job.entry.state == INTERRUPTED:
+                job.entry.state = PAUSED
+        return job.entry
 
     def cancel(self, id: str) -> None:
         """Nothing of it stays. The model of one that is done does."""

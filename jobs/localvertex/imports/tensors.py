@@ -82,8 +82,7 @@ def _check_index(folder: Path, shapes: Shapes) -> None:
 
 def check_shapes(shapes: Shapes, config: Mapping[str, Any], family: Family) -> None:
     """Of the layers and the vocabulary of what writes text."""
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
-    assert text is not None
+    text = text_of(config)
     wanted, layers = _wanted(text), text.get("num_hidden_layers")
     found = _layers(shapes)
     if type(layers) is int and (len(found) != layers or set(found) != set(range(layers))):
@@ -97,6 +96,12 @@ def check_shapes(shapes: Shapes, config: Mapping[str, Any], family: Family) -> N
     if not vocabulary:
         raise _no_member(family, "it has no embed_tokens")
     _check_shape(vocabulary, shapes[vocabulary], (text.get("vocab_size"), text.get("hidden_size")), family)
+
+
+def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a configuration says of the part that writes text: of a model that sees as well, it is a part of its own."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
 
 
 def _layers(shapes: Shapes) -> dict[int, Shapes]:
