@@ -54,9 +54,9 @@ def drop_code(folder: Path) -> None:
 def _check_gguf(folder: Path) -> Found:
     found = read_gguf(folder / WHOLE)
     if found.is_projector:
-        raise precondition("The GGUF file holds only what sees of a model. Choose the file of the model itself.")
+        raise precondition("The GGUF file holds only the vision part of a model. Choose the file of the model itself.")
     if (folder / PROJECTOR).is_file() and not read_gguf(folder / PROJECTOR).is_projector:
-        raise precondition("The mmproj file holds a whole model, and not what sees of one.")
+        raise precondition("The mmproj file holds a whole model, not the vision part of one.")
     return Found(context_tokens=found.context_tokens, has_template=found.has_template)
 
 

@@ -247,7 +247,7 @@ def _http(source: Repository, status: int) -> ApiError:
         )
     if status == 403:  # noqa: PLR2004
         return ApiError(
-            "PERMISSION_DENIED", f"The token does not allow to read {source}. Give it the right to read models."
+            "PERMISSION_DENIED", f"The token doesn't allow reading {source}. Give it the right to read models."
         )
     if status == 429 or status >= 500:  # noqa: PLR2004
         return unavailable(f"Hugging Face does not answer now (status {status}). Try again in a moment.")
