@@ -36,11 +36,11 @@ def copy_file(source: LocalFiles, one: RemoteFile, target: Path, tell: Tell) -> 
     with open_file(source, one) as file, target.open("wb") as copy:
         while part := file.read(PIECE):
             if copy.tell() + len(part) > one.size:
-                raise _changed(source.path / one.name)
+                raise _refuse_change(source.path / one.name)
             copy.write(part)
             tell(len(part))
         if copy.tell() != one.size or stamp_of(os.fstat(file.fileno())) != one.stamp:
-            raise _changed(source.path / one.name)
+            raise _refuse_change(source.path / one.name)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def open_file(source: LocalFiles, one: RemoteFile) -> Iterator[IO[bytes]]:
         with os.fdopen(found, "rb") as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode) or stamp_of(about) != one.stamp:
-                raise _changed(path)
+                raise _refuse_change(path)
             yield file
 
 
@@ -101,5 +101,5 @@ def _explain_errors(path: Path) -> Iterator[None]:
         raise precondition(f"{path} is neither a folder nor a GGUF file.") from None
 
 
-def _changed(path: Path) -> ApiError:
+def _refuse_change(path: Path) -> ApiError:
     return precondition(f"{path} changed while it was read. Try again once nothing writes there any more.")

@@ -195,7 +195,7 @@ def explain_errors(source: Repository, token: str) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError:
-        raise _gated(source, token) from None
+        raise _refuse_gated(source, token) from None
     except errors.RevisionNotFoundError:
         raise precondition(
             f"{source} has no revision {source.revision[:100]!r}. Enter a branch, a tag or a commit that is there."
@@ -221,7 +221,7 @@ def explain_errors(source: Repository, token: str) -> Iterator[None]:
         raise precondition(f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}).") from None
 
 
-def _gated(source: Repository, token: str) -> ApiError:
+def _refuse_gated(source: Repository, token: str) -> ApiError:
     if token:
         return ApiError(
             "PERMISSION_DENIED",

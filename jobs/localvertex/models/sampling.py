@@ -18,10 +18,10 @@ _HEADER_BYTES = 1024 * 1024  # these keys are among the first: far before the vo
 
 def read_sampling(given: object, gguf: Path, hf: Path) -> Sampling:
     """By the model's card, else generation_config.json, else the GGUF file. What is no such number is left out."""
-    return _checked(given) or _checked(_of_folder(hf)) or _checked(_of_file(gguf))
+    return _keep_valid(given) or _keep_valid(_of_folder(hf)) or _keep_valid(_of_file(gguf))
 
 
-def _checked(found: object) -> Sampling:
+def _keep_valid(found: object) -> Sampling:
     values = found if isinstance(found, Mapping) else {}
     return {
         name: value
