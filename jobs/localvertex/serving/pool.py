@@ -75,8 +75,8 @@ class Serving:
         if need > self.budget:
             raise precondition(
                 f"{what} needs about {to_megabytes(need)} MB of memory to be served, and the models of this server may"
-                f" take {to_megabytes(self.budget)} MB altogether. {_suggest_context(needs, self.budget)}Deploy a smaller"
-                " model, or start the server with a higher --serving-memory-mb."
+                f" take {to_megabytes(self.budget)} MB altogether. {_suggest_context(needs, self.budget)}Deploy a"
+                " smaller model, or start the server with a higher --serving-memory-mb."
             )
         if need > (room := self.room()):
             raise ApiError(
