@@ -15,7 +15,7 @@ CACHE_BYTES = 2
 BATCH = 512
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
-_LONGEST_TEXT = 1 << 20
+_LONGEST_TEXT = _LONGEST_LIST = 1 << 20
 
 
 def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, slots: int) -> int:
@@ -109,6 +109,8 @@ def _value(file: BinaryIO, kind: int) -> Any:
     if kind != _LIST:
         return _number(file, kind)
     inner, count = struct.unpack("<IQ", file.read(12))
+    if count > _LONGEST_LIST:
+        raise ValueError(count)
     return max((_value(file, inner) for _ in range(count)), default=0)
 
 

@@ -74,6 +74,17 @@ def test_what_is_no_whole_number_says_nothing(tmp_path, value):
     assert need(path, mmproj=path) == 2 * path.stat().st_size + PROCESS_BYTES
 
 
+def test_a_list_that_takes_minutes_to_read_is_not_read(tmp_path):
+    path = gguf(tmp_path / "model.gguf", block_count=2, embedding_length=64)
+    known = need(path) - path.stat().st_size
+    key = b"gemma3.list"
+    with path.open("r+b") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 3))
+        file.seek(0, 2)
+        file.write(struct.pack("<Q", len(key)) + key + struct.pack("<IIQ", 9, 0, 2**20 + 1) + bytes(2**20 + 1))
+    assert (need(path) - path.stat().st_size, known > PROCESS_BYTES) == (PROCESS_BYTES, True)
+
+
 def test_no_file(tmp_path):
     assert need(tmp_path / "none.gguf") == PROCESS_BYTES
 
