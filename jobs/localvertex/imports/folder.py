@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENAMETOOLONG, ENOENT
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ from .listing import MAX_FILES, MAX_SETTINGS, Listing, RemoteFile, keep_top
 from .source import LocalFiles
 
 PIECE = 4 * 2**20
+NOT_THERE = (ENOENT, ENAMETOOLONG)
 
 
 def list_folder(source: LocalFiles) -> Listing:
@@ -91,14 +93,16 @@ def _look(folder: Path, name: str) -> RemoteFile | None:
 def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise ApiError(
-            "NOT_FOUND", f"{path} is not there, on the machine of the local Vertex AI. Check the path."
-        ) from None
     except PermissionError:
         raise precondition(f"The local Vertex AI may not read {path}. Let its user read it.") from None
     except (NotADirectoryError, RuntimeError):
         raise precondition(f"{path} is neither a folder nor a GGUF file.") from None
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        raise ApiError(
+            "NOT_FOUND", f"{path} is not there, on the machine of the local Vertex AI. Check the path."
+        ) from None
 
 
 def _refuse_change(path: Path) -> ApiError:
