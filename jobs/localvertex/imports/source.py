@@ -68,7 +68,7 @@ def endpoint() -> str:
 def parse_source(text: str, revision: str = "") -> Source:
     text = text.strip()
     if _NO_TEXT.search(text + revision):
-        raise invalid("A name or a path has no control characters.", "source")
+        raise invalid("A name or path can't contain control characters.", "source")
     if text.startswith("/"):
         return LocalFiles(Path(text))
     if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
