@@ -68,13 +68,19 @@ def list_repository(source: Repository, token: str) -> Listing:
         found = HfApi(endpoint=endpoint()).model_info(
             source.name, revision=source.revision, files_metadata=True, timeout=SECONDS, token=token or False
         )
+        listing = _make_listing(source, found)
+    return replace(listing, texts=_read_texts(listing, source, token))
+
+
+def _make_listing(source: Repository, found: Any) -> Listing:
+    """`found`: what the client read. It checks no types, so that any error may come of them."""
     siblings = found.siblings or []
     if len(siblings) > MAX_FILES:
         raise precondition(f"{source} has {len(siblings)} files, more than {MAX_FILES}. No model needs so many.")
     check_names((one.rfilename for one in siblings), source)
     files = keep_top(_file(one) for one in siblings)
     card: Any = found.card_data or {}
-    listing = Listing(
+    return Listing(
         title=source.title,
         revision=str(found.sha or source.revision),
         files=files,
@@ -83,7 +89,6 @@ def list_repository(source: Repository, token: str) -> Listing:
         is_gated=bool(found.gated),
         parameters=int(found.safetensors.total) if found.safetensors else 0,
     )
-    return replace(listing, texts=_read_texts(listing, source, token))
 
 
 def _read_texts(listing: Listing, source: Repository, token: str) -> dict[str, Any]:
@@ -217,7 +222,7 @@ def explain_errors(source: Repository, token: str) -> Iterator[None]:
             f"{endpoint()} cannot be reached ({type(error).__name__}). Check the network of this machine and its proxy"
             " settings; what was downloaded is kept."
         ) from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise precondition(f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}).") from None
 
 
