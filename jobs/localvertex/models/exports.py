@@ -133,4 +133,5 @@ def _size_in_half(path: Path) -> int:
     if path.suffix != ".safetensors":
         return path.stat().st_size
     length, tensors = read_header(path)
-    return 8 + length + BYTES_OF_HALF * sum(prod(one["shape"]) for one in tensors.values())
+    numbers: int = sum(prod(one["shape"]) for one in tensors.values())
+    return 8 + length + BYTES_OF_HALF * numbers
