@@ -15,7 +15,7 @@ from tests.e2e.conftest import Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw, questions, random_scene
 from tests.fixtures.tiny_gemma3.world import in_style
 from tests.support.running import ROOT, Running
-from tests.support.zips import asked, lines, packed
+from tests.support.zips import lines, make_row, pack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 SETTINGS = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())["training"]
@@ -40,9 +40,9 @@ def styled_rows(count: int) -> bytes:
             continue
         name = f"pictures/{len(rows)}.png"
         question, answer = questions(rng, scene)[0]
-        rows.append(asked(name, question, in_style(answer, OPENING, ENDING)))
+        rows.append(make_row(name, question, in_style(answer, OPENING, ENDING)))
         pictures[name] = drawn(rng, scene)
-    return packed({"rows.jsonl": lines(*rows), **pictures})
+    return pack({"rows.jsonl": lines(*rows), **pictures})
 
 
 def upload(visit: Visit, path: Path) -> None:

@@ -35,6 +35,7 @@ class HubRepository:
     cuts: dict[str, list[int]] = field(default_factory=dict)
     held: dict[str, threading.Event] = field(default_factory=dict)
     takes_ranges: bool = True
+    parameters: object = 0
     status: int = 0
 
     @property
@@ -45,6 +46,7 @@ class HubRepository:
         return {
             "id": self.name, "sha": self.sha, "private": self.private, "gated": self.gated, "tags": [], "downloads": 1,
             "cardData": self.card, "siblings": [self._sibling(name) for name in sorted(self.files)],
+            "safetensors": {"parameters": {}, "total": self.parameters},
         }  # fmt: skip
 
     def _sibling(self, name: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 from tests.support import factories
 
 
-def packed(members: Mapping[str, bytes | str]) -> bytes:
-    return packed_of(list(members.items()))
+def pack(members: Mapping[str, bytes | str]) -> bytes:
+    return pack_all(list(members.items()))
 
 
-def packed_of(members: "list[tuple[str | zipfile.ZipInfo, bytes | str]]") -> bytes:
+def pack_all(members: "list[tuple[str | zipfile.ZipInfo, bytes | str]]") -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members:
@@ -25,7 +25,7 @@ def lines(*rows: dict[str, Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def asked(image: str, question: str = "What is it?", answer: str = "A square.") -> dict[str, Any]:
+def make_row(image: str, question: str = "What is it?", answer: str = "A square.") -> dict[str, Any]:
     """In OpenAI's words."""
     shown = {"type": "image_url", "image_url": {"url": image}}
     return {
@@ -36,7 +36,7 @@ def asked(image: str, question: str = "What is it?", answer: str = "A square.") 
     }
 
 
-def contents(image: str, kind: str = "image/png", question: str = "What is it?") -> dict[str, Any]:
+def make_contents_row(image: str, kind: str = "image/png", question: str = "What is it?") -> dict[str, Any]:
     """In Gemini's."""
     return {
         "contents": [
@@ -46,8 +46,8 @@ def contents(image: str, kind: str = "image/png", question: str = "What is it?")
     }
 
 
-def with_images(*names: str) -> bytes:
+def pack_images(*names: str) -> bytes:
     """A row for each image; each is of another colour."""
     colours = ("red", "green", "blue", "yellow", "purple")
     images = {name: factories.png(colours[number % 5], (40, 30 + number)) for number, name in enumerate(names)}
-    return packed({"rows.jsonl": lines(*map(asked, names)), **images})
+    return pack({"rows.jsonl": lines(*map(make_row, names)), **images})

@@ -13,6 +13,7 @@ HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w./-]{0,199}")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _ADDRESS = re.compile(rf"/(?P<repository>{_PART}/{_PART})(?:/(?:tree|blob|resolve)/(?P<revision>[^/]+)(?:/.*)?)?/?")
 HOW = "Enter ORGANIZATION/MODEL, such as Qwen/Qwen3-0.6B, or the address of the model's page at Hugging Face."
 
@@ -66,8 +67,8 @@ def endpoint() -> str:
 
 def parse_source(text: str, revision: str = "") -> Source:
     text = text.strip()
-    if "\x00" in text + revision:
-        raise invalid("A name has no NUL characters.", "source")
+    if _NO_TEXT.search(text + revision):
+        raise invalid("A name or path can't contain control characters.", "source")
     if text.startswith("/"):
         return LocalFiles(Path(text))
     if revision and (not _REVISION.fullmatch(revision) or ".." in revision):

@@ -15,7 +15,7 @@ CACHE_BYTES = 2
 BATCH = 512
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
-_LONGEST_TEXT = 1 << 20
+_LONGEST_TEXT = _LONGEST_LIST = 1 << 20
 
 
 def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, slots: int) -> int:
@@ -67,7 +67,7 @@ def _computing(facts: dict[str, Any], slots: int) -> int:
 
 
 def _image(facts: dict[str, Any]) -> int:
-    side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size", 1)
+    side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size") or 1
     width, inner = facts.get("vision.embedding_length", 0), facts.get("vision.feed_forward_length", 0)
     return int(4 * (side // patch) ** 2 * (8 * width + 3 * inner))
 
@@ -82,7 +82,7 @@ def _facts(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
-    """The header's numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
+    """The header's whole numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
 
     Raises ValueError or struct.error for what is no GGUF file."""
     facts: dict[str, Any] = {}
@@ -96,7 +96,9 @@ def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
             if key == "tokenizer.ggml.tokens":
                 facts["vocabulary"] = struct.unpack("<IQ", file.read(12))[1]
                 return facts
-            facts[key.partition(".")[2]] = _value(file, kind)
+            value = _value(file, kind)
+            if type(value) is int or key == "general.architecture":  # of a stranger's file, anything may be a text
+                facts[key.partition(".")[2]] = value
     return facts
 
 
@@ -107,6 +109,8 @@ def _value(file: BinaryIO, kind: int) -> Any:
     if kind != _LIST:
         return _number(file, kind)
     inner, count = struct.unpack("<IQ", file.read(12))
+    if count > _LONGEST_LIST:
+        raise ValueError(count)
     return max((_value(file, inner) for _ in range(count)), default=0)
 
 

@@ -42,7 +42,8 @@ def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path):
 
 
 def test_what_is_not_there_or_no_model_is_a_sentence(tmp_path):
-    assert "is not there, on the machine of the local Vertex AI" in refusal(tmp_path / "nothing")
+    for name in ("nothing", "x" * 300, "x" * 300 + ".gguf"):
+        assert "is not there, on the machine of the local Vertex AI" in refusal(tmp_path / name)
     (tmp_path / "note.txt").write_text("x")
     assert "is no GGUF file" in refusal(tmp_path / "note.txt")
     (tmp_path / "broken").symlink_to("gone")

@@ -17,9 +17,10 @@ def refusal(repository: Repository = REPOSITORY, token: str = "") -> tuple[str, 
 
 
 def test_a_repository_is_listed_with_sizes_sums_and_licence(hub):
-    made = hub.add("acme/tiny", FILES | {"m.safetensors": b"x" * 9}, card={"license": "other", "license_name": "gemma"})
+    card = {"license": "other", "license_name": "gemma"}
+    made = hub.add("acme/tiny", FILES | {"m.safetensors": b"x" * 9}, card=card, parameters=7)
     found = list_repository(REPOSITORY, "")
-    assert (found.revision, found.licence, found.is_gated) == (made.sha, "gemma", False)
+    assert (found.revision, found.licence, found.is_gated, found.parameters) == (made.sha, "gemma", False, 7)
     assert [(one.name, one.size, len(one.sha256), len(one.git_sha1)) for one in found.files] == [
         ("config.json", 2, 0, 40), ("m.safetensors", 9, 64, 0),
     ]  # fmt: skip
@@ -56,6 +57,13 @@ def test_a_hub_that_nobody_reaches_is_unavailable(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     status, message = refusal()
     assert (status, "http://127.0.0.1:1 cannot be reached" in message) == ("UNAVAILABLE", True)
+
+
+@pytest.mark.parametrize("parameters", ["many", 1e400, [], {}])
+def test_a_hub_that_answers_otherwise_is_named(hub, parameters):
+    hub.add("acme/tiny", FILES, parameters=parameters)
+    status, message = refusal()
+    assert (status, "does not answer as Hugging Face does" in message) == ("FAILED_PRECONDITION", True)
 
 
 def test_a_token_goes_to_the_hub_alone_and_into_no_message(hub):

@@ -24,6 +24,7 @@ def test_a_repository_is_named_by_its_name_or_address(text, revision, found):
     "text",
     [
         "", "gpt2", "a/b/c", "../a", "a/..", "a--b/c", "a/b..c", "-a/b", "a/b-", "a b/c", "a/b\x00", "선/택",
+        "/a\x00", "/a\nb", "/\ud800",
         "x" * 200 + "/b",
         "https://evil.example/a/b", "https://huggingface.co/datasets/a/b", "https://huggingface.co/a", "http://[/a/b",
         "https://huggingface.co@evil.example/a/b", "file:///etc/passwd", "https://huggingface.co/a/b/tree/..%2f..",

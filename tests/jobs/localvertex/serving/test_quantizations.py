@@ -167,6 +167,33 @@ def test_a_model_of_a_bucket_is_converted_once_for_all_that_serve_it(
     assert converter.kinds == ["f16", "q8_0", "f16"]
 
 
+class AnyNames(Buckets):
+    """As a bucket of Google's may be: the emulator keeps objects in folders, where some names cannot be."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__("")
+        self.names = names
+
+    def list_files(self, place: Location) -> dict[str, tuple[int, str]]:
+        return dict.fromkeys(self.names, (1, "x"))
+
+    def download(self, place: Location, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("{}")
+
+
+@pytest.mark.parametrize("name", ["", "/{}/escaped", "../../../../../escaped"])
+def test_of_a_bucket_only_the_files_of_the_folder_itself_are_written(
+    name: str, tmp_path: Path, converter: CountingConverter
+) -> None:
+    """A folder has an object of its own where somebody made it empty; other names are paths elsewhere."""
+    buckets = AnyNames("config.json", "model.safetensors", name.format(tmp_path))
+    found = Quantizations(tmp_path / "quantized", converter, buckets, Speeds(tmp_path / "speeds.json"), 10 * GB)
+    found.make_whole(Location(BUCKET, "any"), "f16", tmp_path / "one", stay)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "quantized"]
+    assert (tmp_path / "one" / "model.gguf").read_bytes() == b"converted"
+
+
 def test_a_full_disk_loses_what_nobody_serves_and_then_refuses(
     tmp_path: Path, converter: CountingConverter, bucket_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
