@@ -23,7 +23,7 @@ from jobs.localvertex.devices.choice import choose_for_serving, choose_for_train
 from jobs.localvertex.devices.look import look
 from jobs.localvertex.devices.words import describe
 from jobs.localvertex.engine.checkpoints import remove_halves
-from jobs.localvertex.engine.device import choose_by_mode, show_only, verify
+from jobs.localvertex.engine.hardware.device import choose_by_mode, show_only, verify
 from jobs.localvertex.engine.job import EVENTS, FINAL, Cancelled, EventLog, Job, JobError, is_short_of_disk, say
 
 DONE, FAILED, CANCELLED, SHORT = 0, 1, 3, 5

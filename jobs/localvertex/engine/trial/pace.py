@@ -10,7 +10,7 @@ from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.fast.supported import fast_gemma
-from jobs.localvertex.engine.fitting import require_memory
+from jobs.localvertex.engine.hardware.fitting import require_memory
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import ON_CPU, trainable
 from jobs.localvertex.engine.tokens import IGNORED
