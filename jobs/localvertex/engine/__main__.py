@@ -216,7 +216,7 @@ def run_pace(folder: Path, mode: str, rank: int, threads: int) -> int:
 
 
 def run_devices() -> int:
-    """Of a LoRA tuning of a small model. Tries what it says."""
+    """Prints where a LoRA tuning of a small model would run, which is tried, and where models are served."""
     machine = look()
     training = choose_for_training(machine)
     show_only(training, os.environ)
