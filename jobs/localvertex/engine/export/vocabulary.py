@@ -105,9 +105,13 @@ def write_merged(writer: GGUFWriter, folder: Path, rows: int) -> int:
     ]
     writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("gemma4")
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    write_merges(writer, merges)
     _write_pieces(writer, folder, pieces)
     return len(pieces)
+
+
+def write_merges(writer: GGUFWriter, merges: list[Any]) -> None:
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
 
 
 def merges_across_lines(stored: dict[str, Any]) -> bool:
