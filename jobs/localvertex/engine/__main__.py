@@ -23,7 +23,7 @@ from jobs.localvertex.devices.choice import choose_for_serving, choose_for_train
 from jobs.localvertex.devices.look import look
 from jobs.localvertex.devices.words import describe
 from jobs.localvertex.engine.checkpoints import remove_halves
-from jobs.localvertex.engine.device import choose_by_mode, show_only, verify
+from jobs.localvertex.engine.hardware.device import choose_by_mode, show_only, verify
 from jobs.localvertex.engine.job import EVENTS, FINAL, Cancelled, EventLog, Job, JobError, is_short_of_disk, say
 
 DONE, FAILED, CANCELLED, SHORT = 0, 1, 3, 5
@@ -216,7 +216,7 @@ def run_pace(folder: Path, mode: str, rank: int, threads: int) -> int:
 
 
 def run_devices() -> int:
-    """Of a LoRA tuning of a small model. Tries what it says."""
+    """Prints where a LoRA tuning of a small model would run, which is tried, and where models are served."""
     machine = look()
     training = choose_for_training(machine)
     show_only(training, os.environ)

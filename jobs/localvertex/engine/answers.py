@@ -30,6 +30,7 @@ def measure_flat(fast: FastGemma, batch: dict[str, Tensor]) -> Answers:
 
 
 def measure_padded(model: Any, batch: dict[str, Tensor]) -> Answers:
+    """Of packed rows, too: these have no padding, so no mask of it."""
     labels = batch["labels"][:, 1:]
     wanted = labels != IGNORED
     targets = labels[wanted]

@@ -27,7 +27,7 @@ def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None,
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     options: dict[str, Any] = {"quantization_config": quantization_config(quantization, on)} if quantization else {}
     if stored := getattr(config, "quantization_config", None):
-        options = {"quantization_config": unpacked(stored, quantization)}
+        options = {"quantization_config": dequantization_config(stored, quantization)}
     if on.device != CPU:
         options |= {"device_map": {"": on.device}, "attn_implementation": on.attention}
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
@@ -35,7 +35,7 @@ def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None,
     return model
 
 
-def unpacked(stored: dict[str, Any], quantization: str | None) -> Any:
+def dequantization_config(stored: dict[str, Any], quantization: str | None) -> Any:
     """gpt-oss is published in four bits, which is not how it is tuned."""
     method = stored.get("quant_method")
     if method != "mxfp4":

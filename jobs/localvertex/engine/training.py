@@ -17,7 +17,7 @@ from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
 from jobs.localvertex.engine.export.adapter import write_final
 from jobs.localvertex.engine.export.card import model_card
 from jobs.localvertex.engine.export.gguf import MODEL, check_convertible
-from jobs.localvertex.engine.fitting import require_memory, rows_of
+from jobs.localvertex.engine.hardware.fitting import require_memory, rows_of
 from jobs.localvertex.engine.job import EventLog, Job, say
 from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress

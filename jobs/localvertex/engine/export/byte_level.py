@@ -5,7 +5,7 @@ from typing import Any
 
 from gguf import GGUFWriter, TokenType
 
-from jobs.localvertex.engine.export.vocabulary import sort_by_id, write_named_tokens
+from jobs.localvertex.engine.export.vocabulary import sort_by_id, write_merges, write_named_tokens
 from jobs.localvertex.engine.families.pre_tokenizers import name_of
 from jobs.localvertex.engine.tokens import load_template
 
@@ -24,7 +24,7 @@ def write_byte_level(writer: GGUFWriter, folder: Path, stored: dict[str, Any], r
     writer.add_tokenizer_pre(name_of(stored))
     writer.add_token_list([text for text, _kind in ordered])
     writer.add_token_types([kind for _text, kind in ordered])
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
+    write_merges(writer, model["merges"])
     writer.add_add_bos_token(_begins_with_bos(stored))
     writer.add_add_space_prefix(False)
     write_named_tokens(writer, folder, {text: number for number, (text, _kind) in tokens.items()})

@@ -1,19 +1,21 @@
-"""A language model of any family but Gemma 3 as GGUF."""
+"""The language model of any family as GGUF."""
 
 from pathlib import Path
 from typing import Any
 
 from gguf import GGML_QUANT_VERSION, GGUFType
 
+from jobs.localvertex.engine.export.forms.gemma_3 import Gemma3
 from jobs.localvertex.engine.export.forms.gemma_4 import Gemma4
 from jobs.localvertex.engine.export.forms.gpt_oss import GptOss
 from jobs.localvertex.engine.export.forms.phi_3 import Phi3
 from jobs.localvertex.engine.export.forms.plain import Plain
 from jobs.localvertex.engine.export.forms.smollm_3 import SmolLM3
 from jobs.localvertex.engine.export.tensor_file import FILE_TYPES, TYPES, TensorFile, Weights, text_name
-from jobs.localvertex.engine.families.table import GEMMA_4, GPT_OSS, MODEL_TYPES, PHI_3, SMOLLM_3
+from jobs.localvertex.engine.families.table import GEMMA_3, GEMMA_4, GPT_OSS, MODEL_TYPES, PHI_3, SMOLLM_3
 
 FORMS: dict[str, type[Plain]] = {
+    GEMMA_3.architecture: Gemma3,
     SMOLLM_3.architecture: SmolLM3,
     PHI_3.architecture: Phi3,
     GEMMA_4.architecture: Gemma4,

@@ -88,6 +88,7 @@ def added_piece(token: dict[str, Any], unknown: str) -> Piece:
 def write_vocabulary(writer: GGUFWriter, folder: Path, rows: int) -> int:
     """Returns how many rows of the embedding belong to a token: from the 4B on there are some more, never used."""
     pieces = read_pieces(folder)[:rows]
+    writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
     _write_pieces(writer, folder, pieces)
@@ -102,10 +103,15 @@ def write_merged(writer: GGUFWriter, folder: Path, rows: int) -> int:
         replace(piece, kind=TokenType.USER_DEFINED) if piece.text.decode() in SHOWN else piece
         for piece in read_pieces(folder, "Gemma 4")[:rows]
     ]
+    writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("gemma4")
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    write_merges(writer, merges)
     _write_pieces(writer, folder, pieces)
     return len(pieces)
+
+
+def write_merges(writer: GGUFWriter, merges: list[Any]) -> None:
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
 
 
 def merges_across_lines(stored: dict[str, Any]) -> bool:
@@ -116,7 +122,6 @@ def merges_across_lines(stored: dict[str, Any]) -> bool:
 
 def _write_pieces(writer: GGUFWriter, folder: Path, pieces: list[Piece]) -> None:
     ids = {piece.text.decode(): number for number, piece in enumerate(pieces)}
-    writer.add_vocab_size(len(pieces))
     writer.add_token_list([piece.text for piece in pieces])
     writer.add_token_scores([piece.score for piece in pieces])
     writer.add_token_types([piece.kind for piece in pieces])

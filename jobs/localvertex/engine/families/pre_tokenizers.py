@@ -7,26 +7,26 @@ from typing import Any
 
 from jobs.localvertex.engine.job import JobError
 
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_WORDS = _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _CAPITALS, _SMALL = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-_ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-_GPT_4O = (
-    rf"[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}*{_SMALL}+{_ENDINGS}|[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}+{_SMALL}*{_ENDINGS}"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_TEKKEN = (
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}"
-    r"\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+
+
+def _split_by_case(endings: str, digits: str) -> str:
+    words = (f"{_CAPITALS}*{_SMALL}+", f"{_CAPITALS}+{_SMALL}*")
+    parts = [*(rf"[^\r\n\p{{L}}\p{{N}}]?{word}{endings}" for word in words), digits]
+    return "|".join(parts) + r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
 # Each step: what splits, then the pattern; `use_regex` of the bytes: GPT-2's pattern, which they have built in.
 STEPS: dict[str, tuple[tuple[str, str | bool], ...]] = {
     "gpt-2": (("ByteLevel", True),),
     "smollm": (("Digits", True), ("ByteLevel", True)),
     "llama-bpe": (("Split", _WORDS + r"\p{N}{1,3}" + _REST), ("ByteLevel", False)),
     "qwen2": (("Split", _WORDS + r"\p{N}" + _REST), ("ByteLevel", False)),
-    "tekken": (("Split", _TEKKEN), ("ByteLevel", False)),
-    "gpt-4o": (("Split", _GPT_4O), ("ByteLevel", False)),
+    "tekken": (("Split", _split_by_case("", r"\p{N}")), ("ByteLevel", False)),
+    "gpt-4o": (("Split", _split_by_case(f"{_CONTRACTIONS}?", r"\p{N}{1,3}")), ("ByteLevel", False)),
 }
 _NAMES = {steps: name for name, steps in STEPS.items()}
 # Cut as Llama 3's, but a word that is a token by itself is merged like any other: how Phi 4's does it.

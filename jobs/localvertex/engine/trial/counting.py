@@ -11,8 +11,8 @@ from jobs.localvertex.engine.rows import NO_IMAGES, NO_TOOLS, RowError, parse_li
 from jobs.localvertex.engine.tokens import ChatEncoder
 
 
-def _any_picture(uri: str) -> bytes:
-    """In the place of one in a bucket: whatever it shows, it takes as many tokens."""
+def _draw_stand_in(uri: str) -> bytes:
+    """For an image in a bucket: whatever that shows, it has as many tokens."""
     content = io.BytesIO()
     Image.new("RGB", (8, 8)).save(content, "PNG")
     return content.getvalue()
@@ -21,7 +21,7 @@ def _any_picture(uri: str) -> bytes:
 def count_tokens(folder: Path, lines: Iterable[str], max_length: int) -> int:
     """Of one pass: with the chat template, cut to `max_length`, without rows that a training leaves out."""
     encoder = ChatEncoder(folder)
-    rows = [parse_line(line, _any_picture) for line in lines]
+    rows = [parse_line(line, _draw_stand_in) for line in lines]
     if not encoder.knows_tools and any(row.uses_tools for row in rows):
         raise RowError(NO_TOOLS)
     if encoder.vision is None and any(turn.images for row in rows for turn in row):

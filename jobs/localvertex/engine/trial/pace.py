@@ -10,7 +10,7 @@ from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.fast.supported import fast_gemma
-from jobs.localvertex.engine.fitting import require_memory
+from jobs.localvertex.engine.hardware.fitting import require_memory
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import ON_CPU, trainable
 from jobs.localvertex.engine.tokens import IGNORED
@@ -20,7 +20,7 @@ from jobs.localvertex.memory.training import Row
 ROWS = 4
 SHORT, LONG = 16, 128
 SECONDS = 2.0
-LONGEST = Row(2 * LONG, LONG)
+ROOMY = Row(2 * LONG, LONG)  # twice what is tried: other programs run beside it
 
 
 def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training = ON_CPU) -> dict[str, float]:
@@ -28,7 +28,7 @@ def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training 
     token. Takes about two seconds after loading. Raises JobError where the memory is lacking."""
     torch.set_num_threads(threads)
     job = _job(folder, mode, rank, threads)
-    require_memory(job, [LONGEST] * ROWS, free_memory(), on)
+    require_memory(job, [ROOMY] * ROWS, free_memory(), on)
     started = time.monotonic()
     model = trainable(job, on)
     loaded = time.monotonic()

@@ -34,11 +34,11 @@ class Gemma4(Plain):
             "attention in both directions": text.use_bidirectional_attention == "all",
             "an embedding of its layers that is not of all tokens": bool(text.hidden_size_per_layer_input)
             and text.vocab_size_per_layer_input != text.vocab_size,
-            "rotary positions of its layers": self.rope(WHOLE).get("rope_type") != "proportional"
-            or self.rope(WINDOW).get("rope_type", "default") != "default",
+            "rotary positions of its layers": self.rope_of(WHOLE).get("rope_type") != "proportional"
+            or self.rope_of(WINDOW).get("rope_type", "default") != "default",
         }
 
-    def rope(self, kind: str) -> dict[str, Any]:
+    def rope_of(self, kind: str) -> dict[str, Any]:
         rope: dict[str, Any] = self.text.rope_parameters[kind]
         return rope
 
@@ -76,13 +76,13 @@ class Gemma4(Plain):
 
     def write_rope(self, file: TensorFile) -> None:
         size = self.layer(WHOLE).head_dim
-        file.writer.add_rope_freq_base(float(self.rope(WHOLE)["rope_theta"]))
-        file.writer.add_rope_freq_base_swa(float(self.rope(WINDOW)["rope_theta"]))
+        file.writer.add_rope_freq_base(float(self.rope_of(WHOLE)["rope_theta"]))
+        file.writer.add_rope_freq_base_swa(float(self.rope_of(WINDOW)["rope_theta"]))
         file.writer.add_rope_dimension_count(size)
         file.writer.add_rope_dimension_count_swa(self.layer(WINDOW).head_dim)
-        turned = int(self.rope(WHOLE).get("partial_rotary_factor", 1.0) * size // 2)
+        turned = int(self.rope_of(WHOLE).get("partial_rotary_factor", 1.0) * size // 2)
         factors = np.full(size // 2, NEVER_TURNED, np.float32)
-        factors[:turned] = self.rope(WHOLE).get("factor", 1.0)
+        factors[:turned] = self.rope_of(WHOLE).get("factor", 1.0)
         file.add_values("rope_freqs.weight", factors)
 
     def check_tokenizer(self, folder: Path) -> None:

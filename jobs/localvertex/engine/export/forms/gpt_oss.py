@@ -1,6 +1,6 @@
 """gpt-oss: a mixture of experts, whose weights are published in MXFP4 and tuned in bf16."""
 
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from gguf import GGMLQuantizationType, GGUFWriter, RopeScalingType
 from safetensors import safe_open
 
-from jobs.localvertex.engine.export.forms.plain import Plain, flip
+from jobs.localvertex.engine.export.forms.plain import Plain
 from jobs.localvertex.engine.export.tensor_file import TensorFile, Weights
 from jobs.localvertex.engine.job import JobError
 
@@ -37,7 +37,7 @@ class GptOss(Plain):
         writer.add_expert_feed_forward_length(self.text.intermediate_size)
 
     def write_rope(self, file: TensorFile) -> None:
-        rope = self.text.rope_parameters
+        rope = self.rope
         if rope.get("rope_type") != "yarn":
             super().write_rope(file)
             return
@@ -73,11 +73,11 @@ class GptOss(Plain):
     def _add_experts(self, file: TensorFile, source: str, inner: str) -> None:
         count, inputs, outputs = file.weights.shape(source)
         if inner.endswith(DOWN):
-            file.add_experts(source, self.name_of(source, f"{inner}.weight"), (count, outputs, inputs), flip)
+            file.add_experts(source, self.name_of(source, f"{inner}.weight"), (count, outputs, inputs), np.transpose)
             return
         for number, part in enumerate(("gate", "up")):
             target = self.name_of(source, inner.replace("gate_up_proj", f"{part}_proj.weight"))
-            file.add_experts(source, target, (count, outputs // 2, inputs), every_second(number))
+            file.add_experts(source, target, (count, outputs // 2, inputs), partial(pick_every_second, first=number))
 
     def _add_packed(self, file: TensorFile, source: str, inner: str) -> None:
         blocks = source.removesuffix("_scales") + "_blocks"
@@ -90,27 +90,24 @@ class GptOss(Plain):
             parts, outputs = {"gate": slice(0, None, 2), "up": slice(1, None, 2)}, outputs // 2
         for part, chosen in parts.items():
             target = self.name_of(source, f"{inner.rpartition('.')[0]}.{part}_proj.weight")
-            make = packed(file.weights, blocks, source, chosen)
+            make = partial(repack, file.weights, blocks, source, chosen)
             file.add_packed(target, (count, outputs, groups * BLOCK), GGMLQuantizationType.MXFP4, make)
 
 
-def every_second(first: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda values: values[:, first::2].T
+def pick_every_second(values: np.ndarray, first: int) -> np.ndarray:
+    """Of the columns of one expert, which become rows."""
+    return values[:, first::2].T
 
 
 def read_whole(weights: Weights, name: str) -> np.ndarray:
     return np.concatenate(list(weights.read(name, weights.shape(name)[0])))
 
 
-def packed(weights: Weights, blocks: str, scales: str, chosen: slice) -> Callable[[], np.ndarray]:
+def repack(weights: Weights, blocks: str, scales: str, chosen: slice) -> np.ndarray:
     """The same numbers in llama.cpp's order: a block's scale before it, its first half in the low four bits."""
-
-    def make() -> np.ndarray:
-        with safe_open(weights.place[blocks], "pt") as one, safe_open(weights.place[scales], "pt") as other:
-            pairs = one.get_tensor(blocks)[:, chosen].to(torch.uint8).numpy()
-            exponents = other.get_tensor(scales)[:, chosen].to(torch.uint8).numpy()
-        numbers = np.stack([pairs & 0x0F, pairs >> 4], -1).reshape(*pairs.shape[:-1], BLOCK)
-        halves = numbers[..., : BLOCK // 2] | (numbers[..., BLOCK // 2 :] << 4)
-        return np.ascontiguousarray(np.concatenate([exponents[..., None], halves], -1))
-
-    return make
+    with safe_open(weights.place[blocks], "pt") as one, safe_open(weights.place[scales], "pt") as other:
+        pairs = one.get_tensor(blocks)[:, chosen].to(torch.uint8).numpy()
+        exponents = other.get_tensor(scales)[:, chosen].to(torch.uint8).numpy()
+    numbers = np.stack([pairs & 0x0F, pairs >> 4], -1).reshape(*pairs.shape[:-1], BLOCK)
+    halves = numbers[..., : BLOCK // 2] | (numbers[..., BLOCK // 2 :] << 4)
+    return np.ascontiguousarray(np.concatenate([exponents[..., None], halves], -1))

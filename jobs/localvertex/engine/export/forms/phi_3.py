@@ -1,7 +1,6 @@
 """Phi 3 to 4: q, k and v in one tensor, gate and up in another, and positions for short and for long texts."""
 
 import math
-from typing import Any
 
 import numpy as np
 from gguf import GGUFWriter
@@ -14,22 +13,11 @@ class Phi3(Plain):
     scalings = ("default", "longrope")
 
     def write_sizes(self, writer: GGUFWriter) -> None:
-        text = self.text
-        writer.add_context_length(text.max_position_embeddings)
-        writer.add_embedding_length(text.hidden_size)
-        writer.add_block_count(text.num_hidden_layers)
-        writer.add_feed_forward_length(text.intermediate_size)
-        writer.add_head_count(text.num_attention_heads)
-        writer.add_head_count_kv(text.num_key_value_heads)
-        writer.add_layer_norm_rms_eps(text.rms_norm_eps)
+        self.write_layers(writer)
+        writer.add_layer_norm_rms_eps(self.text.rms_norm_eps)
         writer.add_rope_dimension_count(self.turned)
         writer.add_rope_scaling_orig_ctx_len(self.original_context)
         writer.add_sliding_window(0)
-
-    @property
-    def rope(self) -> dict[str, Any]:
-        rope: dict[str, Any] = self.text.rope_parameters
-        return rope
 
     @property
     def turned(self) -> int:

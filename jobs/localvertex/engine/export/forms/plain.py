@@ -1,9 +1,9 @@
-"""Llama, Mistral and Qwen: what these settings do not say of a model, llama.cpp takes for granted."""
+"""Llama, Mistral and Qwen, and what the other families have in common with them: what these settings do not say of a
+model, llama.cpp takes for granted."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from gguf import MODEL_ARCH_NAMES, GGUFWriter, RopeScalingType, get_tensor_name_map
 
 from jobs.localvertex.engine.export.byte_level import write_byte_level
@@ -20,13 +20,19 @@ VOCABULARIES = ("model.embed_tokens.weight", "lm_head.weight")
 
 class Plain:
     """`text` configures the language model; `shares_vocabulary`: its answers are read from the embedding; `scalings`:
-    the ways to scale rotary positions that are converted."""
+    the ways to scale rotary positions that are converted; `suffixes`: what its tensors hold."""
 
     scalings: tuple[str, ...] = ("default", "linear", "llama3")
+    suffixes: tuple[str, ...] = (".weight", ".bias")
 
     def __init__(self, family: Family, text: Any, shares_vocabulary: bool) -> None:
         self.family, self.text, self.shares_vocabulary = family, text, shares_vocabulary
         self.names = tensor_names(family, int(text.num_hidden_layers))
+
+    @property
+    def rope(self) -> dict[str, Any]:
+        rope: dict[str, Any] = self.text.rope_parameters
+        return rope
 
     def differences(self) -> dict[str, bool]:
         """What llama.cpp would serve wrongly without a word."""
@@ -44,7 +50,7 @@ class Plain:
         if found := [name for name, differing in self.differences().items() if differing]:
             what = f"The model differs from {self.family.title} in {', '.join(found)}"
             raise JobError(f"{what}, so llama.cpp cannot serve it.")
-        kind = self.text.rope_parameters.get("rope_type", "default")
+        kind = self.rope.get("rope_type", "default")
         if self.scalings and kind not in self.scalings:
             raise JobError(f"Rope scaling of the kind {kind} cannot be converted for a {self.family.title} model.")
 
@@ -52,7 +58,7 @@ class Plain:
         self.write_sizes(file.writer)
         self.write_rope(file)
 
-    def write_sizes(self, writer: GGUFWriter) -> None:
+    def write_layers(self, writer: GGUFWriter) -> None:
         text = self.text
         writer.add_context_length(text.max_position_embeddings)
         writer.add_embedding_length(text.hidden_size)
@@ -60,13 +66,17 @@ class Plain:
         writer.add_feed_forward_length(text.intermediate_size)
         writer.add_head_count(text.num_attention_heads)
         writer.add_head_count_kv(text.num_key_value_heads)
+
+    def write_sizes(self, writer: GGUFWriter) -> None:
+        text = self.text
+        self.write_layers(writer)
         writer.add_key_length(head_size(text))
         writer.add_value_length(head_size(text))
         writer.add_rope_dimension_count(head_size(text))
         writer.add_layer_norm_rms_eps(text.rms_norm_eps)
 
     def write_rope(self, file: TensorFile) -> None:
-        rope = self.text.rope_parameters
+        rope = self.rope
         file.writer.add_rope_freq_base(float(rope["rope_theta"]))
         kind = rope.get("rope_type", "default")
         if kind == "llama3":
@@ -96,7 +106,7 @@ class Plain:
         file.add(source, self.name_of(source, inner), rows=rows if inner in VOCABULARIES else None, turn=turn)
 
     def name_of(self, source: str, inner: str) -> str:
-        target: str | None = self.names.get_name(inner, try_suffixes=(".weight", ".bias"))
+        target: str | None = self.names.get_name(inner, try_suffixes=self.suffixes)
         if target is None:
             raise JobError(f"The model holds {source}, which a {self.family.title} model does not have.")
         return target
@@ -115,8 +125,3 @@ def turned_heads(family: Family, config: Any, name: str) -> int:
 def tensor_names(family: Family, layers: int) -> Any:
     architecture = next(one for one, name in MODEL_ARCH_NAMES.items() if name == family.architecture)
     return get_tensor_name_map(architecture, layers)
-
-
-def flip(values: np.ndarray) -> np.ndarray:
-    """Rows and columns of one expert change places."""
-    return values.T

@@ -12,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jobs.localvertex.engine.export.gguf import check_servable, convert, read_config, write_text_settings
+from jobs.localvertex.engine.export.decoder import form_of
+from jobs.localvertex.engine.export.gguf import check_convertible, convert, read_config
 from jobs.localvertex.engine.export.projector import pool_side, tower_name
-from jobs.localvertex.engine.export.tensor_file import text_name
+from jobs.localvertex.engine.export.tensor_file import TYPES, TensorFile, Weights, text_name
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.vision import Vision
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
@@ -22,6 +23,7 @@ from tests.jobs.localvertex.engine.llama import llama
 
 pytestmark = pytest.mark.slow
 
+KINDS = ("full_attention", "sliding_attention")
 QUESTIONS = json.loads((TUNE / "heldout.json").read_text())["questions"]
 
 
@@ -119,6 +121,31 @@ def test_what_llama_cpp_would_serve_wrongly_is_refused(
     assert [path.name for path in tmp_path.glob("out/*")] == []
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"hidden_activation": "relu"}, "differs from Gemma 3 in its activation"),
+        (
+            {"rope_parameters": {kind: {"rope_type": "yarn", "rope_theta": 1e4, "factor": 2.0} for kind in KINDS}},
+            "Rope scaling of the kind yarn cannot be converted for a Gemma 3 model",
+        ),
+    ],
+)
+def test_it_is_refused_before_it_is_tuned(copy: Path, change: dict[str, Any], problem: str) -> None:
+    edit(copy, **change)
+    with pytest.raises(JobError, match=problem):
+        check_convertible(copy, whole=False)
+
+
+def test_a_tokenizer_of_another_kind_is_refused_before_the_model_is_tuned(copy: Path) -> None:
+    path = copy / "tokenizer.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"model": stored["model"] | {"type": "Unigram"}}))
+    check_convertible(copy, whole=False)
+    with pytest.raises(JobError, match="The tokenizer of copy is Unigram, not the BPE of Gemma 3"):
+        check_convertible(copy, whole=True)
+
+
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_incomplete_folder_is_refused(copy: Path, tmp_path: Path, missing: str) -> None:
     (copy / missing).unlink()
@@ -170,10 +197,10 @@ def test_configuration_as_google_publishes_it(tmp_path: Path) -> None:
     stored = config | {"text_config": text | rope, "vision_config": vision}
     (tmp_path / "config.json").write_text(json.dumps(stored))
     read = read_config(tmp_path)
-    check_servable(read.get_text_config())
-    writer = gguf.GGUFWriter(None, "gemma3")
-    write_text_settings(writer, read.get_text_config())
-    settings = {key.removeprefix("gemma3."): field.value for key, field in writer.kv_data[0].items()}
+    form, file = form_of(read), TensorFile(Weights(TINY), tmp_path / "model.gguf", "gemma3", TYPES["f16"])
+    form.check()
+    form.write_settings(file)
+    settings = {key.removeprefix("gemma3."): field.value for key, field in file.writer.kv_data[0].items()}
     assert settings | {"rope.scaling.type": "linear", "rope.scaling.factor": 8.0} == settings
     assert settings | {"rope.freq_base": 1e6, "rope.freq_base_swa": 1e4, "attention.key_length": 256} == settings
     assert settings | {"context_length": 131072, "attention.sliding_window": 1024, "block_count": 34} == settings

@@ -41,7 +41,7 @@ def rows_of(examples: Examples) -> list[Row]:
 
 
 def _rank(adapter: Path | None) -> int:
-    """Of the adapter that the training goes on from; 0 where there is none."""
+    """Of the adapter to go on from; 0 without one, and where it cannot be read, which fails when it is loaded."""
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")) if adapter else {}
         return int(config.get("r", 0))

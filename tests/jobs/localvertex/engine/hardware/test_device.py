@@ -4,7 +4,7 @@ import pytest
 
 from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.devices.machine import CPU, CUDA, Card, Machine
-from jobs.localvertex.engine.device import choose_by_mode, show_only, verify
+from jobs.localvertex.engine.hardware.device import choose_by_mode, show_only, verify
 from jobs.localvertex.memory.shape import count_parameters
 from tests.jobs.localvertex.engine.conftest import TINY
 

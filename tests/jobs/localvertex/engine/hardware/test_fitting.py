@@ -7,7 +7,7 @@ import pytest
 from jobs.localvertex.devices.choice import Training as Chosen
 from jobs.localvertex.devices.machine import CPU, CUDA
 from jobs.localvertex.engine.dataset import load_examples
-from jobs.localvertex.engine.fitting import method_of, require_memory, rows_of
+from jobs.localvertex.engine.hardware.fitting import method_of, require_memory, rows_of
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.memory.fit import MARGIN
