@@ -1,4 +1,5 @@
 import io
+import threading
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from PIL import Image
 
 from jobs.errors import ImageRefused
 from jobs.services.image_files.batch import IMAGES_A_CHILD, Batch
+from jobs.services.image_files.image_file import AT_ONCE
 from tests.support import factories
 
 pytestmark = pytest.mark.threat("T10")
@@ -108,6 +110,19 @@ def test_one_that_dies_of_what_came_before_is_tried_alone(tmp_path: Path) -> Non
     (tmp_path / "child.py").write_text(TALKS + third + PICTURE)
     with Batch(side=896, program=tmp_path / "child.py") as batch:
         assert outcomes(batch, *[factories.png()] * 7) == ["image/png 1x1"] * 7
+
+
+def test_it_waits_until_no_others_open_as_many_as_may_be() -> None:
+    found: list[str] = []
+    content = factories.png()
+    with Batch(side=896) as batch:
+        thread = threading.Thread(target=lambda: found.extend(outcomes(batch, content)))
+        with AT_ONCE, AT_ONCE:
+            thread.start()
+            thread.join(1)
+            assert (thread.is_alive(), found) == (True, [])
+        thread.join(20)
+    assert found == ["image/png 40x30"]
 
 
 def test_no_child_is_left(tmp_path: Path) -> None:
