@@ -76,9 +76,10 @@ class Archive:
     def size(self, name: str) -> int:
         return self._members[name].file_size
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
+        """At most so many bytes."""
         with self.open(name) as member:
-            return member.read()
+            return member.read(most)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

@@ -19,6 +19,7 @@ from jobs.services.datasets import datasets, spec
 from jobs.services.datasets.file import CHUNK, Line, Lines
 from jobs.services.datasets.rows import read_json, read_object
 from jobs.services.image_files.batch import Batch
+from jobs.services.image_files.image_file import LARGEST_FILE
 from jobs.text.deferred import gettext as _, ngettext
 
 from . import kept, places
@@ -147,7 +148,8 @@ def _keep_images(owner: User, archive: Archive, names: list[str]) -> Unpacked:
 
 def _keep_image(owner: User, archive: Archive, member: str, batch: Batch, unpacked: Unpacked) -> str:
     """Its file; nothing, with the reason by the name of the member, for one that cannot be used."""
-    content = archive.read(member)
+    # One byte more than may be tells that it is too large.
+    content = archive.read(member, LARGEST_FILE + 1)
     try:
         image = batch.clean(content, shorten(member))
     except ImageRefused as error:

@@ -1,5 +1,6 @@
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -102,6 +103,18 @@ def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
     }  # fmt: skip
     assert {problem["field"] for problem in dataset.problems} == {"messages[0].content[0]"}
     assert [problem["line"] for problem in datasets.problems_jsonl(dataset)] == list(range(2, 10))
+
+
+def test_of_an_image_that_is_too_large_no_more_is_read_than_tells_so(owner: User) -> None:
+    content = packed({"rows.jsonl": lines(asked("a.png")), "a.png": bytes(100 * 2**20)})
+    tracemalloc.start()
+    try:
+        dataset = upload(owner, content)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert dataset.problems[0]["problem"].startswith("a.png is larger than 10 MB.")
+    assert peak < 40 * 2**20
 
 
 def test_notes_name_what_was_turned_and_what_no_row_needs(owner: User) -> None:
