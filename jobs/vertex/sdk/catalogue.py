@@ -24,6 +24,8 @@ SAMPLED, LARGEST_SETTING = ("temperature", "top_p", "top_k"), 10_000
 MAX_SIZE_DIGITS = 15
 MAX_SPEED = 10**6
 KIND = re.compile(r"[a-z0-9_]{0,16}")
+# What reading the facts of a server raises that are not as they should be.
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -98,7 +100,7 @@ def _paces(text: str) -> dict[str, Pace]:
             for mode, pace in found.items()
             if all(0 <= float(pace[name]) < LONGEST_PACE for name in ("load", "step", "token")) and pace["token"]
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except MALFORMED:
         return {}
 
 
@@ -117,7 +119,7 @@ def _precisions(text: str) -> dict[str, tuple[Precision, ...]]:
     try:
         found = json.loads(text or "{}")
         return {name: tuple(_precision(one) for one in found.get(name, [])) for name in ("base", "full")}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except MALFORMED:
         return {}
 
 
