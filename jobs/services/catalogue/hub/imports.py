@@ -172,5 +172,4 @@ def _after_trouble(row: ModelImport, error: VertexError) -> dict[str, Any]:
 
 
 def _spec(row: ModelImport) -> ImportSpec:
-    revision = row.revision or ""
-    return ImportSpec(row.source, revision, row.file, unseal(row.token))
+    return ImportSpec(row.source, row.revision, row.file, unseal(row.token))
