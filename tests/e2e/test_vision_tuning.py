@@ -15,7 +15,7 @@ from tests.e2e.conftest import Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw, questions, random_scene
 from tests.fixtures.tiny_gemma3.world import in_style
 from tests.support.running import ROOT, Running
-from tests.support.zips import asked, lines, packed
+from tests.support.zips import lines, make_row, make_zip
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 SETTINGS = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())["training"]
@@ -25,7 +25,7 @@ SOON, LATER = 60_000, 300_000
 TRIES = 4  # a new chat has the default temperature, at which the tiny model errs now and then
 
 
-def drawn(rng: random.Random, scene: Scene) -> bytes:
+def draw_png(rng: random.Random, scene: Scene) -> bytes:
     content = io.BytesIO()
     draw(rng, scene, 96)[0].save(content, "PNG")
     return content.getvalue()
@@ -40,9 +40,9 @@ def styled_rows(count: int) -> bytes:
             continue
         name = f"pictures/{len(rows)}.png"
         question, answer = questions(rng, scene)[0]
-        rows.append(asked(name, question, in_style(answer, OPENING, ENDING)))
-        pictures[name] = drawn(rng, scene)
-    return packed({"rows.jsonl": lines(*rows), **pictures})
+        rows.append(make_row(name, question, in_style(answer, OPENING, ENDING)))
+        pictures[name] = draw_png(rng, scene)
+    return make_zip({"rows.jsonl": lines(*rows), **pictures})
 
 
 def upload(visit: Visit, path: Path) -> None:
@@ -92,7 +92,7 @@ def ask_about(page: Page, picture: Path, question: str) -> str:
 def test_a_model_that_sees_is_tuned_on_a_zip_file(visit: Visit, console: Running, tmp_path: Path) -> None:
     page = visit.page
     (tmp_path / "pictures.zip").write_bytes(styled_rows(60))
-    (tmp_path / "held-out.png").write_bytes(drawn(random.Random(4), HELD_OUT))
+    (tmp_path / "held-out.png").write_bytes(draw_png(random.Random(4), HELD_OUT))
     page.goto(console.link)
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     upload(visit, tmp_path / "pictures.zip")

@@ -3,20 +3,16 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.support import factories
 
 
-def packed(members: Mapping[str, bytes | str]) -> bytes:
-    return packed_of(list(members.items()))
-
-
-def packed_of(members: "list[tuple[str | zipfile.ZipInfo, bytes | str]]") -> bytes:
+def make_zip(members: Mapping[str, bytes | str] | Sequence[tuple[str | zipfile.ZipInfo, bytes | str]]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members:
+        for name, data in members.items() if isinstance(members, Mapping) else members:
             archive.writestr(name, data)
     return content.getvalue()
 
@@ -25,7 +21,7 @@ def lines(*rows: dict[str, Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def asked(image: str, question: str = "What is it?", answer: str = "A square.") -> dict[str, Any]:
+def make_row(image: str, question: str = "What is it?", answer: str = "A square.") -> dict[str, Any]:
     """In OpenAI's words."""
     shown = {"type": "image_url", "image_url": {"url": image}}
     return {
@@ -50,4 +46,4 @@ def with_images(*names: str) -> bytes:
     """A row for each image; each is of another colour."""
     colours = ("red", "green", "blue", "yellow", "purple")
     images = {name: factories.png(colours[number % 5], (40, 30 + number)) for number, name in enumerate(names)}
-    return packed({"rows.jsonl": lines(*map(asked, names)), **images})
+    return make_zip({"rows.jsonl": lines(*map(make_row, names)), **images})

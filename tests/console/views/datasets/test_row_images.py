@@ -11,7 +11,7 @@ from PIL import Image
 
 from jobs.models import Dataset
 from tests.support import factories
-from tests.support.zips import asked, lines, packed, with_images
+from tests.support.zips import lines, make_row, make_zip, with_images
 
 pytestmark = pytest.mark.django_db
 
@@ -64,13 +64,13 @@ def test_images_of_somebody_else_are_not_found(visitor: Client) -> None:
 
 
 def test_a_bad_zip_file_is_refused_in_the_form(visitor: Client) -> None:
-    status, page = upload(visitor, packed({"a.png": b""}))
+    status, page = upload(visitor, make_zip({"a.png": b""}))
     assert (status, Dataset.objects.count()) == (422, 0)
     assert "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line." in page
 
 
 def test_an_image_that_is_not_there_is_named_in_its_row(visitor: Client) -> None:
-    upload(visitor, packed({"rows.jsonl": lines(asked("lost.png"))}))
+    upload(visitor, make_zip({"rows.jsonl": lines(make_row("lost.png"))}))
     page = visitor.get(reverse("dataset-rows", args=[Dataset.objects.get().pk])).content.decode()
     assert "The image lost.png is not among the images of this dataset." in page
     assert ('<span class="blocked">' in page, "<img" in page.partition('id="rows"')[2]) == (True, False)

@@ -10,10 +10,10 @@ from jobs.errors import DatasetRejected
 from jobs.services.datasets import spec
 from jobs.services.datasets.images import archive
 from jobs.services.datasets.images.archive import MOST_FILES, open_archive
-from tests.support.zips import asked, lines, packed, packed_of
+from tests.support.zips import lines, make_row, make_zip
 
 pytestmark = pytest.mark.threat("T13")
-ROWS = lines(asked("a.png"))
+ROWS = lines(make_row("a.png"))
 GOOD: dict[str, bytes | str] = {"rows.jsonl": ROWS, "a.png": b"a"}
 NESTED = "%s is an archive inside of the zip file. Add the files in it themselves."
 DAMAGED = "The zip file is damaged or incomplete. Make it anew and upload it again."
@@ -31,34 +31,34 @@ def info(name: str, mode: int = 0, **values: int) -> zipfile.ZipInfo:
 
 
 def with_name(name: str) -> bytes:
-    return packed_of([("rows.jsonl", ROWS), (info(name), b"a")])
+    return make_zip([("rows.jsonl", ROWS), (info(name), b"a")])
 
 
-def changed(content: bytes, at: int, data: bytes) -> bytes:
+def overwrite(content: bytes, at: int, data: bytes) -> bytes:
     return content[:at] + data + content[at + len(data) :]
 
 
-def encrypted() -> bytes:
+def encrypt() -> bytes:
     """The mark in both places of its last file."""
-    content = packed(GOOD)
+    content = make_zip(GOOD)
     local, listed = content.rfind(b"PK\x03\x04"), content.rfind(b"PK\x01\x02")
-    return changed(changed(content, local + 6, b"\1"), listed + 8, b"\1")
+    return overwrite(overwrite(content, local + 6, b"\1"), listed + 8, b"\1")
 
 
 def bomb() -> bytes:
     """Thirty files of ten megabytes each in some hundred kilobytes."""
     zeros = b"\0" * (10 * spec.MEGABYTE)
-    return packed_of([("rows.jsonl", ROWS), *((f"{number}.png", zeros) for number in range(30))])
+    return make_zip([("rows.jsonl", ROWS), *((f"{number}.png", zeros) for number in range(30))])
 
 
 def claims(count: int, length: int) -> bytes:
     """What the end of the file says of the list."""
-    content = packed(GOOD)
-    return changed(content, content.rfind(b"PK\x05\x06") + 10, struct.pack("<HL", count, length))
+    content = make_zip(GOOD)
+    return overwrite(content, content.rfind(b"PK\x05\x06") + 10, struct.pack("<HL", count, length))
 
 
 def with_zip64() -> bytes:
-    content = packed(GOOD)
+    content = make_zip(GOOD)
     at = content.rfind(b"PK\x05\x06")
     return content[:at] + b"PK\x06\x07" + bytes(16) + content[at:]
 
@@ -69,35 +69,35 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "a name from the root": (lambda: with_name("/etc/passwd"), OUT % "/etc/passwd"),
     "a name of Windows": (lambda: with_name("..\\a.png"), OUT % "../a.png"),
     "a drive of Windows": (lambda: with_name("C:/a.png"), OUT % "C:/a.png"),
-    "a link": (lambda: packed_of([("rows.jsonl", ROWS), (info("a.png", stat.S_IFLNK), "/etc/passwd")]), LINK % "a.png"),
-    "a device": (lambda: packed_of([("rows.jsonl", ROWS), (info("a.png", stat.S_IFCHR), "")]), LINK % "a.png"),
-    "the rows a link": (lambda: packed_of([(info("rows.jsonl", stat.S_IFLNK), "/a")]), LINK % "rows.jsonl"),
-    "encrypted": (encrypted, "a.png in the zip file is encrypted. Make the zip file without a password."),
-    "a zip in it": (lambda: packed({**GOOD, "b.ZIP": b"PK"}), NESTED % "b.ZIP"),
-    "a tar in it": (lambda: packed({**GOOD, "b.tar.gz": b"x"}), NESTED % "b.tar.gz"),
+    "a link": (lambda: make_zip([("rows.jsonl", ROWS), (info("a.png", stat.S_IFLNK), "/etc/passwd")]), LINK % "a.png"),
+    "a device": (lambda: make_zip([("rows.jsonl", ROWS), (info("a.png", stat.S_IFCHR), "")]), LINK % "a.png"),
+    "the rows a link": (lambda: make_zip([(info("rows.jsonl", stat.S_IFLNK), "/a")]), LINK % "rows.jsonl"),
+    "encrypted": (encrypt, "a.png in the zip file is encrypted. Make the zip file without a password."),
+    "a zip in it": (lambda: make_zip({**GOOD, "b.ZIP": b"PK"}), NESTED % "b.ZIP"),
+    "a tar in it": (lambda: make_zip({**GOOD, "b.tar.gz": b"x"}), NESTED % "b.tar.gz"),
     "lzma": (
-        lambda: packed_of([("rows.jsonl", ROWS), (info("a.png", compress_type=zipfile.ZIP_LZMA), b"a")]),
+        lambda: make_zip([("rows.jsonl", ROWS), (info("a.png", compress_type=zipfile.ZIP_LZMA), b"a")]),
         "a.png is compressed in a way that can't be read here. Make an ordinary zip file.",
     ),
     "no rows": (
-        lambda: packed({"a.png": b"a"}),
+        lambda: make_zip({"a.png": b"a"}),
         "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line.",
     ),
     "an empty one": (
-        lambda: packed({}),
+        lambda: make_zip({}),
         "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line.",
     ),
     "two of rows": (
-        lambda: packed({**GOOD, "b/more.jsonl": ROWS}),
+        lambda: make_zip({**GOOD, "b/more.jsonl": ROWS}),
         "The zip file has 2 files of rows, such as rows.jsonl and b/more.jsonl. Put one in each zip file.",
     ),
-    "thousands": (lambda: packed_of([("rows.jsonl", ROWS), *((f"{n}.png", b"") for n in range(MOST_FILES))]), MANY),
+    "thousands": (lambda: make_zip([("rows.jsonl", ROWS), *((f"{n}.png", b"") for n in range(MOST_FILES))]), MANY),
     "a list that is said to be long": (lambda: claims(2, 2**31), MANY),
     "a list that is said to have many": (lambda: claims(65535, 90), MANY),
     "zip64": (with_zip64, "The zip file is in Zip64 format, for very large archives. Make an ordinary one."),
-    "cut off": (lambda: packed(GOOD)[:-30], DAMAGED),
+    "cut off": (lambda: make_zip(GOOD)[:-30], DAMAGED),
     "only its beginning": (lambda: b"PK\x03\x04", DAMAGED),
-    "a list that is none": (lambda: changed(packed(GOOD), packed(GOOD).rfind(b"PK\x01\x02"), b"XXXX"), DAMAGED),
+    "a list that is none": (lambda: overwrite(make_zip(GOOD), make_zip(GOOD).rfind(b"PK\x01\x02"), b"XXXX"), DAMAGED),
     "a bomb": (
         bomb,
         "With 19.png, the files in the zip file have more than 200 MB when they are unpacked. Scale the images down, or"
@@ -117,7 +117,7 @@ def test_it_is_refused_by_its_list(what: str) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("twice", [("a.png", "a.png"), ("a.png", "./a.png"), ("\u00e4.png", "a\u0308.png")])
 def test_a_name_that_is_there_twice(twice: tuple[str, str]) -> None:
-    content = io.BytesIO(packed_of([("rows.jsonl", ROWS), (twice[0], b"1"), (twice[1], b"2")]))
+    content = io.BytesIO(make_zip([("rows.jsonl", ROWS), (twice[0], b"1"), (twice[1], b"2")]))
     with pytest.raises(DatasetRejected) as caught, open_archive(content):
         pass
     name = twice[0].removeprefix("./")
@@ -125,8 +125,8 @@ def test_a_name_that_is_there_twice(twice: tuple[str, str]) -> None:
 
 
 def test_a_damaged_file_is_named_when_it_is_read() -> None:
-    content = packed_of([("rows.jsonl", ROWS), ("a.png", bytes(range(256)) * 9)])
-    content = changed(content, content.find(b"a.png") + 20, b"\xff\xff\xff")
+    content = make_zip([("rows.jsonl", ROWS), ("a.png", bytes(range(256)) * 9)])
+    content = overwrite(content, content.find(b"a.png") + 20, b"\xff\xff\xff")
     with open_archive(io.BytesIO(content)) as found, pytest.raises(DatasetRejected) as caught:
         found.read("a.png", 10_000)
     assert str(caught.value) == "a.png in the zip file is damaged. Make the zip file anew and upload it again."
@@ -134,7 +134,7 @@ def test_a_damaged_file_is_named_when_it_is_read() -> None:
 
 def test_files_are_found_beside_the_rows_and_from_the_top() -> None:
     names = ("set/rows.jsonl", "set/images/a.png", "b.png", "set/\u00e4.png", "__MACOSX/._b.png", ".DS_Store", "set/")
-    with open_archive(io.BytesIO(packed_of([(name, b"") for name in names]))) as found:
+    with open_archive(io.BytesIO(make_zip([(name, b"") for name in names]))) as found:
         assert (found.rows, found.names) == (names[0], list(names[1:4]))
         asked_for = ("images/a.png", "./images/a.png", "images\\a.png", "set/images/a.png", "b.png", "../b.png",
                      "a\u0308.png", "a.png", "/b.png", "rows.jsonl", "images", "")  # fmt: skip
@@ -144,5 +144,5 @@ def test_files_are_found_beside_the_rows_and_from_the_top() -> None:
 
 
 def test_other_files_are_no_zips() -> None:
-    files = (packed(GOOD), packed({}), b'{"prompt"', b"PK is not", b"")
+    files = (make_zip(GOOD), make_zip({}), b'{"prompt"', b"PK is not", b"")
     assert [archive.is_zip(io.BytesIO(content)) for content in files] == [True, True, False, False, False]

@@ -9,7 +9,7 @@ from jobs.services.datasets import references
 from jobs.services.datasets.images import places, sending, uploads
 from tests.fakes import FakeGateway
 from tests.support import factories
-from tests.support.zips import asked, lines, packed, with_images
+from tests.support.zips import lines, make_row, make_zip, with_images
 
 pytestmark = pytest.mark.django_db
 FOLDER = "gs://garden-local/datasets/users"
@@ -41,9 +41,9 @@ def test_what_there_is_no_time_for_is_left_to_the_next_step(owner: User, fake_ga
 
 
 def test_a_file_that_is_lost_is_named_by_its_row(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset = upload(owner, packed({
+    dataset = upload(owner, make_zip({
         "a.png": factories.png(),
-        "rows.jsonl": lines({"prompt": "Hello?", "completion": "Ahoy!"}, asked("a.png")),
+        "rows.jsonl": lines({"prompt": "Hello?", "completion": "Ahoy!"}, make_row("a.png")),
     }))  # fmt: skip
     store.delete(places.stored_name(owner.pk, dataset.images.get().file))
     assert sending.send(dataset, always).problem == (
@@ -55,8 +55,8 @@ def test_a_file_that_is_lost_is_named_by_its_row(owner: User, fake_gateway: Fake
 def test_objects_of_ones_own_are_looked_for(owner: User, fake_gateway: FakeGateway) -> None:
     """Those of an upload are sent, and not asked for."""
     names = ("gs://team/a.png", "gs://team/a.png", "gs://team/b.png")
-    rows = lines(*(asked(name) for name in names), asked("mine.png"))
-    dataset = upload(owner, packed({"rows.jsonl": rows, "mine.png": factories.png()}))
+    rows = lines(*(make_row(name) for name in names), make_row("mine.png"))
+    dataset = upload(owner, make_zip({"rows.jsonl": rows, "mine.png": factories.png()}))
     assert (dataset.is_usable, dataset.image_count, references.why_not_sent(dataset)) == (True, 4, "")
     fake_gateway.storage.objects["gs://team/a.png"] = b"x"
     assert sending.find_missing(dataset, always) == (

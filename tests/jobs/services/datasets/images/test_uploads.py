@@ -16,8 +16,9 @@ from jobs.services.datasets.images.judge import Judge
 from jobs.services.datasets.images.parts import RowImage
 from jobs.services.datasets.measure import AN_IMAGE
 from tests.support import factories
+from tests.support.images import animate, draw, turn
 from tests.support.stored import path_of
-from tests.support.zips import asked, contents, lines, packed, with_images
+from tests.support.zips import contents, lines, make_row, make_zip, with_images
 
 pytestmark = pytest.mark.django_db
 BUCKET = "gs://garden-local"
@@ -34,25 +35,6 @@ def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
 
 def addresses(dataset: Dataset) -> list[str]:
     return [row["messages"][0]["content"][0]["image_url"]["url"] for row in rows_of(dataset)]
-
-
-def drawn(kind: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", (60, 40), "red").save(content, kind, **options)
-    return content.getvalue()
-
-
-def animated() -> bytes:
-    content = io.BytesIO()
-    frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue")]
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
-    return content.getvalue()
-
-
-def turned() -> bytes:
-    tags = Image.Exif()
-    tags[0x0112] = 6
-    return drawn("JPEG", exif=tags)
 
 
 def test_rows_name_their_images_in_the_bucket(owner: User) -> None:
@@ -75,7 +57,7 @@ def test_images_count_as_tokens(owner: User) -> None:
 
 def test_in_gemini_s_words_the_type_is_that_of_what_is_kept(owner: User) -> None:
     rows = lines(contents("a.webp", "image/webp"), contents("b.png"))
-    dataset = upload(owner, packed({"rows.jsonl": rows, "a.webp": drawn("WEBP"), "b.png": drawn("PNG")}))
+    dataset = upload(owner, make_zip({"rows.jsonl": rows, "a.webp": draw("WEBP"), "b.png": draw("PNG")}))
     found = [row["contents"][0]["parts"][0]["fileData"] for row in rows_of(dataset)]
     assert [(one["mimeType"], one["fileUri"][-4:]) for one in found] == [("image/jpeg", ".jpg"), ("image/png", ".png")]
     assert (dataset.is_usable, dataset.format) == (True, "contents")
@@ -83,10 +65,10 @@ def test_in_gemini_s_words_the_type_is_that_of_what_is_kept(owner: User) -> None
 
 def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
     large = b"\x89PNG\r\n\x1a\n" + bytes(10 * 2**20)
-    files = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"x" * 99, "moves.gif": animated(), "text.png": b"hello",
-             "none.png": b"", "large.png": large, "good.png": drawn("PNG")}  # fmt: skip
+    files = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"x" * 99, "moves.gif": animate("GIF"), "text.png": b"hello",
+             "none.png": b"", "large.png": large, "good.png": draw("PNG")}  # fmt: skip
     names = ["good.png", *list(files)[:5], "lost.png", "https://example.com/cat.png", "gs://ab/c.png"]
-    dataset = upload(owner, packed({"rows.jsonl": lines(*map(asked, names)), **files}))
+    dataset = upload(owner, make_zip({"rows.jsonl": lines(*map(make_row, names)), **files}))
     assert (dataset.valid_rows, dataset.invalid_rows) == (1, 8)
     said = {problem["line"]: f"{problem['problem']} {problem['remedy']}" for problem in dataset.problems}
     again = "Upload the rows and their images together as a zip file, "
@@ -106,7 +88,7 @@ def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
 
 
 def test_of_an_image_that_is_too_large_no_more_is_read_than_tells_so(owner: User) -> None:
-    content = packed({"rows.jsonl": lines(asked("a.png")), "a.png": bytes(100 * 2**20)})
+    content = make_zip({"rows.jsonl": lines(make_row("a.png")), "a.png": bytes(100 * 2**20)})
     tracemalloc.start()
     try:
         dataset = upload(owner, content)
@@ -118,8 +100,8 @@ def test_of_an_image_that_is_too_large_no_more_is_read_than_tells_so(owner: User
 
 
 def test_notes_name_what_was_turned_and_what_no_row_needs(owner: User) -> None:
-    files = {"a.jpg": turned(), "x.png": b"", "notes.txt": b"Hello"}
-    dataset = upload(owner, packed({"rows.jsonl": lines(asked("a.jpg")), **files}))
+    files = {"a.jpg": turn(), "x.png": b"", "notes.txt": b"Hello"}
+    dataset = upload(owner, make_zip({"rows.jsonl": lines(make_row("a.jpg")), **files}))
     assert dataset.notes == [
         "1 image came with the rows.",
         "1 image was turned upright, as its camera had noted.",
@@ -147,7 +129,7 @@ def test_versions_and_parts_have_the_images_of_their_rows(owner: User) -> None:
 
 
 def test_rows_without_images_may_be_in_a_zip_file_too(owner: User) -> None:
-    dataset = upload(owner, packed({"rows.jsonl": '{"prompt": "a", "completion": "b"}\n'}))
+    dataset = upload(owner, make_zip({"rows.jsonl": '{"prompt": "a", "completion": "b"}\n'}))
     assert (dataset.is_usable, dataset.image_count, dataset.name) == (True, 0, "set")
     assert path_of(dataset).read_text() == '{"prompt": "a", "completion": "b"}\n'
 
@@ -155,12 +137,12 @@ def test_rows_without_images_may_be_in_a_zip_file_too(owner: User) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (packed({"rows.jsonl": ""}), "The file is empty. Write one JSON object per line."),
-        (packed({"rows.jsonl": lines(asked("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8,"
+        (make_zip({"rows.jsonl": ""}), "The file is empty. Write one JSON object per line."),
+        (make_zip({"rows.jsonl": lines(make_row("a.png")).encode("utf-16")}), "The file is in UTF-16. Save it as UTF-8,"
          " then try again."),
-        (packed({"rows.jsonl": b'{"prompt": "\xff"}'}), "The file is not UTF-8: line 1, byte 13 of it, is 0xFF. Save"
+        (make_zip({"rows.jsonl": b'{"prompt": "\xff"}'}), "The file is not UTF-8: line 1, byte 13 of it, is 0xFF. Save"
          " it as UTF-8, then try again."),
-        (packed({"a.png": b""}), "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object"
+        (make_zip({"a.png": b""}), "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object"
          " per line."),
     ],
 )  # fmt: skip
@@ -187,7 +169,7 @@ def test_images_of_somebody_else_are_refused_by_their_address(owner: User) -> No
     """Also those that an earlier upload of one's own has, when its datasets are gone."""
     bob = factories.user(username="bob")
     theirs = addresses(upload(owner, with_images("a.png")))[0]
-    dataset = upload(bob, packed({"rows.jsonl": lines(asked(theirs))}))
+    dataset = upload(bob, make_zip({"rows.jsonl": lines(make_row(theirs))}))
     assert (dataset.is_usable, DatasetImage.objects.filter(dataset=dataset).exists()) == (False, False)
     assert dataset.problems[0]["problem"].startswith(f"You have no access to {theirs}.")
     with pytest.raises(FileNotFoundError):
