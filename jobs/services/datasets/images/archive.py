@@ -99,7 +99,7 @@ def open_archive(file: IO[bytes]) -> Iterator[Archive]:
     try:
         packed = zipfile.ZipFile(file)
     except UNREADABLE as error:
-        raise DatasetRejected(_damaged()) from error
+        raise DatasetRejected(_say_damaged()) from error
     with packed:
         yield Archive(packed)
 
@@ -113,7 +113,7 @@ def shorten(name: str) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else f"…{shown[-LONGEST_SHOWN:]}"
 
 
-def _damaged() -> str:
+def _say_damaged() -> str:
     return _("The zip file is damaged or incomplete. Make it anew and upload it again.")
 
 
@@ -128,15 +128,15 @@ def _check_list(file: IO[bytes]) -> None:
     if at < 0 or tail[at : at + 4] != END or tail[-2:] != b"\0\0":
         at = tail.rfind(END)
     if at < 0 or len(tail) - at < END_SIZE:
-        reject(_damaged())
+        reject(_say_damaged())
     if tail[max(at - LOCATOR_SIZE, 0) : at].startswith(LOCATOR):
         reject(_("The zip file is in Zip64 format, for very large archives. Make an ordinary one."))
     count, length = struct.unpack("<HL", tail[at + 10 : at + 16])
     if count > MOST_FILES or length > LARGEST_LIST:
-        reject(_too_many())
+        reject(_say_too_many())
 
 
-def _too_many() -> str:
+def _say_too_many() -> str:
     words = {"most": MOST_FILES}
     return (
         _("The zip file has too many files. The limit is %(most)d. Split it, or leave out what no row needs.") % words
@@ -146,7 +146,7 @@ def _too_many() -> str:
 def _list_files(packed: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     members = packed.infolist()
     if len(members) > MOST_FILES:
-        reject(_too_many())
+        reject(_say_too_many())
     seen: set[str] = set()
     total = 0
     for member in members:
