@@ -117,6 +117,7 @@ def open_store(path: Path) -> Store:
 def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine: list[str] = options.engine_command
+    import_key = os.environ.pop(KEY_VARIABLE, "")  # taken out before any child is started, so that none has it
     store = open_store(data_dir / "vertex.sqlite3")
     machine = look()
     budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
@@ -173,8 +174,7 @@ def build(options: argparse.Namespace) -> Parts:
         serves_on=serves_on,
         trains_on=choose_for_training(machine).device,
         imports=imports,
-        # Taken out, so that no child has it.
-        import_key=os.environ.pop(KEY_VARIABLE, ""),
+        import_key=import_key,
     )
 
 

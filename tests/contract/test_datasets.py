@@ -19,7 +19,7 @@ from tests.contract.conftest import BUCKET, World
 from tests.fakes import TINY
 from tests.support import factories
 from tests.support.stored import path_of
-from tests.support.zips import contents, lines, make_row, make_zip
+from tests.support.zips import lines, make_contents_row, make_row, pack
 
 pytestmark = pytest.mark.django_db
 SEES = "samples/shapes@shapes-and-colours"
@@ -84,9 +84,9 @@ def test_what_is_not_there(owner: User, storage: Storage) -> None:
 
 def test_images_of_an_upload_are_there_for_a_job(owner: User, world: World, storage: Storage) -> None:
     """In both words for them, and each is sent once."""
-    rows = lines(make_row("a.png"), contents("b.png"))
+    rows = lines(make_row("a.png"), make_contents_row("b.png"))
     images = {"a.png": factories.png("red"), "b.png": factories.png("blue")}
-    dataset, _is_known = uploads.create(owner, io.BytesIO(make_zip({"rows.jsonl": rows, **images})), "set.zip")
+    dataset, _is_known = uploads.create(owner, io.BytesIO(pack({"rows.jsonl": rows, **images})), "set.zip")
     storage.ensure_bucket(BUCKET)
     sent = [sending.send(dataset, lambda: True) for _time in range(2)]
     assert sent == [sending.Sent(2), sending.Sent(0)]

@@ -44,7 +44,7 @@ def imports(servers, hub, settings, tmp_path):
     return Gateway().imports
 
 
-def ended(imports, id):
+def wait_until_ended(imports, id):
     until = time.monotonic() + SECONDS
     while (found := imports.get(id)).state == "RUNNING" and time.monotonic() < until:
         time.sleep(0.1)
@@ -59,7 +59,7 @@ def test_a_gated_repository_becomes_a_model_of_the_catalogue(imports, servers):
     )  # fmt: skip
     id = str(uuid4())
     imports.start(id, spec)
-    found = ended(imports, id)
+    found = wait_until_ended(imports, id)
     assert (found.state, found.message, found.model) == ("DONE", "", MODEL)
     catalogue = Gateway().catalogue
     model = next(one for one in catalogue.list_models() if one.name == MODEL)

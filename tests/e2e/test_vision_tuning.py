@@ -15,7 +15,7 @@ from tests.e2e.conftest import Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw, questions, random_scene
 from tests.fixtures.tiny_gemma3.world import in_style
 from tests.support.running import ROOT, Running
-from tests.support.zips import lines, make_row, make_zip
+from tests.support.zips import lines, make_row, pack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 SETTINGS = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())["training"]
@@ -42,7 +42,7 @@ def styled_rows(count: int) -> bytes:
         question, answer = questions(rng, scene)[0]
         rows.append(make_row(name, question, in_style(answer, OPENING, ENDING)))
         pictures[name] = draw_png(rng, scene)
-    return make_zip({"rows.jsonl": lines(*rows), **pictures})
+    return pack({"rows.jsonl": lines(*rows), **pictures})
 
 
 def upload(visit: Visit, path: Path) -> None:

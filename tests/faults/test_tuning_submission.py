@@ -16,7 +16,7 @@ from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
 from tests.fakes import Crash
 from tests.support import factories
 from tests.support.row_driver import Driver
-from tests.support.zips import with_images
+from tests.support.zips import pack_images
 
 pytestmark = pytest.mark.django_db
 
@@ -233,7 +233,7 @@ def test_what_fails_before_the_mark_was_not_sent(driver, job, caplog):
 @pytest.mark.parametrize("call", ["storage.list_folder", "storage.upload", "storage.find_object"])
 def test_images_of_the_rows_are_there_before_the_job(driver, fake_gateway, owner, call):
     """Also when the worker dies on the way; each is sent once that it is not there."""
-    dataset, _is_known = uploads.create(owner, io.BytesIO(with_images("a.png", "b.png")), "set.zip")
+    dataset, _is_known = uploads.create(owner, io.BytesIO(pack_images("a.png", "b.png")), "set.zip")
     job = factories.job(owner=owner, dataset=dataset, next_check_at=driver.now, request_hash="c0ffee00" * 8)
     fake_gateway.crash(call, after=True)
     fake_gateway.automatic = True
@@ -245,7 +245,7 @@ def test_images_of_the_rows_are_there_before_the_job(driver, fake_gateway, owner
 
 
 def test_an_image_that_is_gone_ends_the_job_before_it_costs_anything(driver, fake_gateway, owner):
-    dataset, _is_known = uploads.create(owner, io.BytesIO(with_images("a.png")), "set.zip")
+    dataset, _is_known = uploads.create(owner, io.BytesIO(pack_images("a.png")), "set.zip")
     store.delete(f"dataset-images/{owner.pk}/{dataset.images.get().file}")
     job = factories.job(owner=owner, dataset=dataset, next_check_at=driver.now)
     driver.until(job, phase="CLOSED")

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support import factories
 
 
-def make_zip(members: Mapping[str, bytes | str] | Sequence[tuple[str | zipfile.ZipInfo, bytes | str]]) -> bytes:
+def pack(members: Mapping[str, bytes | str] | Sequence[tuple[str | zipfile.ZipInfo, bytes | str]]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items() if isinstance(members, Mapping) else members:
@@ -32,7 +32,7 @@ def make_row(image: str, question: str = "What is it?", answer: str = "A square.
     }
 
 
-def contents(image: str, kind: str = "image/png", question: str = "What is it?") -> dict[str, Any]:
+def make_contents_row(image: str, kind: str = "image/png", question: str = "What is it?") -> dict[str, Any]:
     """In Gemini's."""
     return {
         "contents": [
@@ -42,8 +42,8 @@ def contents(image: str, kind: str = "image/png", question: str = "What is it?")
     }
 
 
-def with_images(*names: str) -> bytes:
+def pack_images(*names: str) -> bytes:
     """A row for each image; each is of another colour."""
     colours = ("red", "green", "blue", "yellow", "purple")
     images = {name: factories.png(colours[number % 5], (40, 30 + number)) for number, name in enumerate(names)}
-    return make_zip({"rows.jsonl": lines(*map(make_row, names)), **images})
+    return pack({"rows.jsonl": lines(*map(make_row, names)), **images})

@@ -81,7 +81,7 @@ def _on_cards(machine: Machine, needed: int, *, is_fixed: bool) -> Training:
     able = [card for card in machine.cards if card.capability >= oldest]
     if not able:
         version = ".".join(map(str, machine.cuda))
-        return Training(CPU, f"{_names(machine.cards)} is too old for PyTorch's build with CUDA {version}.")
+        return Training(CPU, f"PyTorch's build with CUDA {version} no longer supports {_names(machine.cards)}.")
     roomy = [card for card in able if _need_on(card, needed, is_fixed) + CUDA_CONTEXT <= card.free]
     if not roomy:
         best = max(able, key=lambda card: card.free)
@@ -101,7 +101,7 @@ def _on_card(machine: Machine, card: Card, need: int) -> Training:
     why = f"{card.name} has {_in_gigabytes(card.free)} GB free"
     why += " and computes in bf16." if has_bf16 else " but doesn't compute in bf16, so weights take twice the memory."
     if others := tuple(one for one in machine.cards if one != card):
-        why += f" A training takes one GPU; {_names(others)} stays free."
+        why += f" A training takes one GPU and leaves {_names(others)} free."
     return Training(
         CUDA,
         why,

@@ -20,7 +20,7 @@ from jobs.localvertex.engine.vision import Vision
 
 IGNORED = -100
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # that chat templates may name
-OWN_TEMPLATE = Path(__file__).resolve().parents[1] / "serving" / "chat_template.jinja"
+OWN_TEMPLATE = Path(__file__).resolve().parents[1] / "serving" / "prompts" / "chat_template.jinja"
 
 
 def load_template(folder: Path) -> str:

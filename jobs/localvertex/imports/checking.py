@@ -1,7 +1,6 @@
 """The last look at the files of a model before it is shown to anybody: are they what they say?"""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from .gguf import read_gguf
 from .listing import CONFIG, TEMPLATE, TOKENIZER_CONFIG, Listing
 from .shelf import PROJECTOR, WHOLE
 from .source import HUB, Repository, Source
-from .tensors import check_weights
+from .tensors import check_weights, text_of
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 
@@ -35,8 +34,7 @@ def check(folder: Path, plan: Plan, where: object) -> Found:
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise precondition(f"{where} has no tokenizer ({' or '.join(TOKENIZERS)}). Look for another repository of it.")
     parameters = check_weights(folder, config, plan.family)
-    text = _text_of(config)
-    context = text.get("max_position_embeddings")
+    context = text_of(config).get("max_position_embeddings")
     names = (TEMPLATE, TOKENIZER_CONFIG)
     texts = {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
     return Found(parameters, context if type(context) is int else 0, has_template(texts, where))
@@ -56,9 +54,9 @@ def drop_code(folder: Path) -> None:
 def _check_gguf(folder: Path) -> Found:
     found = read_gguf(folder / WHOLE)
     if found.is_projector:
-        raise precondition("The GGUF file holds only what sees of a model. Choose the file of the model itself.")
+        raise precondition("The GGUF file holds only the vision part of a model. Choose the file of the model itself.")
     if (folder / PROJECTOR).is_file() and not read_gguf(folder / PROJECTOR).is_projector:
-        raise precondition("The mmproj file holds a whole model, and not what sees of one.")
+        raise precondition("The mmproj file holds a whole model, not the vision part of one.")
     return Found(context_tokens=found.context_tokens, has_template=found.has_template)
 
 
@@ -83,8 +81,3 @@ def make_card(source: Source, listing: Listing, plan: Plan, found: Found) -> dic
 def _url(listing: Listing, page: str) -> str:
     """A link of the model's card may lead anywhere."""
     return listing.licence_url if listing.licence_url.startswith("https://") else page
-
-
-def _text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = config.get("text_config")
-    return inner if isinstance(inner, dict) else config

@@ -9,6 +9,7 @@ from jobs.localvertex.api.errors import precondition
 from jobs.localvertex.engine.families.table import MODEL_TYPES, TITLES, Family
 
 from .listing import CONFIG, TEMPLATE, TOKENIZER_CONFIG, Listing, RemoteFile, choose_files
+from .tensors import text_of
 
 # What a conversion makes beside the files: the same weights in 16 bits, while it goes on.
 CONVERTED = 1.1
@@ -57,9 +58,7 @@ def draw_up(listing: Listing, where: object, gguf: str = "") -> Plan:
 
 def describe(listing: Listing, plan: Plan, where: object) -> dict[str, Any]:
     """For the page that asks whether to go on. Of a GGUF file alone, what it is becomes known when it is here."""
-    text = plan.config.get("text_config") if isinstance(plan.config.get("text_config"), dict) else plan.config
-    assert text is not None
-    context = text.get("max_position_embeddings")
+    context = text_of(plan.config).get("max_position_embeddings")
     choices = sorted(listing.gguf_files, key=lambda one: one.size)
     return {
         "source": str(where),

@@ -19,7 +19,7 @@ PIECE = 4 * 2**20
 
 def list_folder(source: LocalFiles) -> Listing:
     """Raises ApiError for what leads out of the folder, is no plain file, or cannot be read."""
-    with _explained(source.path):
+    with _explain_errors(source.path):
         names = _names(source.path)
         files = tuple(one for name in names if (one := _look(source.path, name)) is not None)
     texts: dict[str, Any] = {}
@@ -28,8 +28,7 @@ def list_folder(source: LocalFiles) -> Listing:
             with open_file(source, one) as file:
                 texts[one.name] = file.read(MAX_SETTINGS)
     told = "\n".join(f"{one.name} {one.stamp}" for one in files)
-    listing = Listing(source.title, hashlib.sha256(told.encode()).hexdigest()[:40], files, texts=texts)
-    return Listing(**{**listing.__dict__, "files": keep_top(files)})
+    return Listing(source.title, hashlib.sha256(told.encode()).hexdigest()[:40], keep_top(files), texts=texts)
 
 
 def copy_file(source: LocalFiles, one: RemoteFile, target: Path, tell: Tell) -> None:
@@ -37,23 +36,23 @@ def copy_file(source: LocalFiles, one: RemoteFile, target: Path, tell: Tell) -> 
     with open_file(source, one) as file, target.open("wb") as copy:
         while part := file.read(PIECE):
             if copy.tell() + len(part) > one.size:
-                raise _changed(source.path / one.name)
+                raise _refuse_change(source.path / one.name)
             copy.write(part)
             tell(len(part))
         if copy.tell() != one.size or stamp_of(os.fstat(file.fileno())) != one.stamp:
-            raise _changed(source.path / one.name)
+            raise _refuse_change(source.path / one.name)
 
 
 @contextmanager
 def open_file(source: LocalFiles, one: RemoteFile) -> Iterator[IO[bytes]]:
     """Waits for no pipe and follows no link at the end of the path."""
     path = source.path if source.path.is_file() else source.path / one.name
-    with _explained(path):
+    with _explain_errors(path):
         found = os.open(path.resolve(strict=True), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(found, "rb") as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode) or stamp_of(about) != one.stamp:
-                raise _changed(path)
+                raise _refuse_change(path)
             yield file
 
 
@@ -89,7 +88,7 @@ def _look(folder: Path, name: str) -> RemoteFile | None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -102,5 +101,5 @@ def _explained(path: Path) -> Iterator[None]:
         raise precondition(f"{path} is neither a folder nor a GGUF file.") from None
 
 
-def _changed(path: Path) -> ApiError:
+def _refuse_change(path: Path) -> ApiError:
     return precondition(f"{path} changed while it was read. Try again once nothing writes there any more.")

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,8 +33,6 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # the addresses of a CDN 
 SECONDS = 30.0
 PIECE = 2**20
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-# The client of Hugging Face takes no longer file by plain HTTP.
-MAX_FILE = 50 * 10**9
 READ = (CONFIG, TOKENIZER_CONFIG, TEMPLATE)
 PARTIAL = 206
 
@@ -65,7 +64,7 @@ def list_repository(source: Repository, token: str) -> Listing:
     require_client()
     from huggingface_hub import HfApi  # noqa: PLC0415  # takes a second to be imported
 
-    with explained(source, token):
+    with explain_errors(source, token):
         found = HfApi(endpoint=endpoint()).model_info(
             source.name, revision=source.revision, files_metadata=True, timeout=SECONDS, token=token or False
         )
@@ -83,12 +82,11 @@ def list_repository(source: Repository, token: str) -> Listing:
         licence_url=_text(card, "license_link"),
         is_gated=bool(found.gated),
         parameters=int(found.safetensors.total) if found.safetensors else 0,
-        texts={},
     )
-    return _with_texts(listing, source, token)
+    return replace(listing, texts=_read_texts(listing, source, token))
 
 
-def _with_texts(listing: Listing, source: Repository, token: str) -> Listing:
+def _read_texts(listing: Listing, source: Repository, token: str) -> dict[str, Any]:
     texts: dict[str, Any] = {}
     for name in READ:
         one = listing.find(name)
@@ -97,13 +95,13 @@ def _with_texts(listing: Listing, source: Repository, token: str) -> Listing:
         if one.size > MAX_SETTINGS:
             raise precondition(f"{name} of {source} is far larger than such a file needs to be. Nothing was taken.")
         content = bytearray()
-        with explained(source, token):
+        with explain_errors(source, token):
             for part in _stream(source, listing.revision, one, token, 0):
                 content += part
                 if len(content) > one.size:
                     raise precondition(f"{source} sent more of {name} than it said. Nothing was taken.")
         texts[name] = bytes(content)
-    return Listing(**{**listing.__dict__, "texts": texts})
+    return texts
 
 
 def download(source: Repository, revision: str, one: RemoteFile, target: Path, token: str, tell: Tell) -> None:
@@ -113,7 +111,7 @@ def download(source: Repository, revision: str, one: RemoteFile, target: Path, t
     while True:
         before = kept
         try:
-            with explained(source, token):
+            with explain_errors(source, token):
                 _append(source, revision, one, target, token, tell, kept)
             return
         except CannotContinue:
@@ -189,7 +187,7 @@ def _stream(source: Repository, revision: str, one: RemoteFile, token: str, star
 
 
 @contextmanager
-def explained(source: Repository, token: str) -> Iterator[None]:
+def explain_errors(source: Repository, token: str) -> Iterator[None]:
     """What the hub says no with, in sentences."""
     import httpx2  # noqa: PLC0415  # the client of Hugging Face brings it
     from huggingface_hub import errors  # noqa: PLC0415
@@ -197,7 +195,7 @@ def explained(source: Repository, token: str) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError:
-        raise _gated(source, token) from None
+        raise _refuse_gated(source, token) from None
     except errors.RevisionNotFoundError:
         raise precondition(
             f"{source} has no revision {source.revision[:100]!r}. Enter a branch, a tag or a commit that is there."
@@ -223,7 +221,7 @@ def explained(source: Repository, token: str) -> Iterator[None]:
         raise precondition(f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}).") from None
 
 
-def _gated(source: Repository, token: str) -> ApiError:
+def _refuse_gated(source: Repository, token: str) -> ApiError:
     if token:
         return ApiError(
             "PERMISSION_DENIED",
@@ -249,7 +247,7 @@ def _http(source: Repository, status: int) -> ApiError:
         )
     if status == 403:  # noqa: PLR2004
         return ApiError(
-            "PERMISSION_DENIED", f"The token does not allow to read {source}. Give it the right to read models."
+            "PERMISSION_DENIED", f"The token doesn't allow reading {source}. Give it the right to read models."
         )
     if status == 429 or status >= 500:  # noqa: PLR2004
         return unavailable(f"Hugging Face does not answer now (status {status}). Try again in a moment.")

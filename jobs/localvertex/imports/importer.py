@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from .folder import copy_file, list_folder
 from .journal import DONE, FAILED, ID, INTERRUPTED, PAUSED, RUNNING, Entry, Journal
 from .listing import Listing, RemoteFile
 from .shelf import PROJECTOR, WHOLE, Shelf
-from .source import LocalFiles, Source, parse_source
+from .source import LocalFiles, Repository, Source, parse_source
 
 log = logging.getLogger(__name__)
 AT_ONCE, MOST = 2, 20
@@ -85,7 +85,11 @@ class Imports:
         plan = facts.draw_up(listing, source, file)
         found = facts.describe(listing, plan, source)
         here = self._shelf.find(source, listing.revision, plan.gguf)
-        return found | {"free": shutil.disk_usage(self._folder).free, "model": here, "is_local": _is_local(source)}
+        return found | {
+            "free": shutil.disk_usage(self._folder).free,
+            "model": here,
+            "is_local": isinstance(source, LocalFiles),
+        }
 
     def start(self, id: str, text: str, revision: str, file: str, token: str) -> Entry:
         """Asked for once more, it goes on where it stopped; what is under way or done stays as it is."""
@@ -100,29 +104,32 @@ class Imports:
                 return job.entry
             self._check_others(id, str(source))
             if job is None or (job.entry.source, job.entry.file) != (str(source), file):
-                job = self._jobs[id] = Job(Entry(id, str(source), revision, file))
-            job.token, job.why, job.is_active = token, "", True
-            job.entry.state, job.entry.message = RUNNING, ""
-            self._journal.write(job.entry)
+                job = Job(Entry(id, str(source), revision, file))
+            entry = replace(job.entry, state=RUNNING, message="")
+            self._journal.write(entry)  # where the disk is full, nothing else has changed
+            job.entry, job.token, job.why, job.is_active = entry, token, "", True
+            self._jobs[id] = job
             self._pool.submit(self._run, job, source)
         return job.entry
 
     def get(self, id: str) -> Entry:
+        return self._find(id).entry
+
+    def _find(self, id: str) -> Job:
         job = self._jobs.get(id)
         if job is None:
             raise not_found(f"The import {id}")
-        return job.entry
+        return job
 
     def pause(self, id: str) -> Entry:
         """What has ended stays as it is."""
-        entry = self.get(id)
-        job = self._jobs[id]
+        job = self._find(id)
         with self._lock:
             if job.is_active:
                 job.why = PAUSED
-            elif entry.state == INTERRUPTED:
-                entry.state = PAUSED
-        return entry
+            elif job.entry.state == INTERRUPTED:
+                job.entry.state = PAUSED
+        return job.entry
 
     def cancel(self, id: str) -> None:
         """Nothing of it stays. The model of one that is done does."""
@@ -255,7 +262,7 @@ class Imports:
             )
 
 
-def _download(source: Any, commit: str, one: RemoteFile, partial: Path, job: Job) -> None:
+def _download(source: Repository, commit: str, one: RemoteFile, partial: Path, job: Job) -> None:
     counted = job.entry.done
     kept = min(partial.stat().st_size, one.size) if partial.exists() else 0
     job.entry.done = counted + kept
@@ -266,14 +273,10 @@ def _list(source: Source, token: str, commit: str = "") -> Listing:
     """Of the commit that the first look found, where there was one."""
     if isinstance(source, LocalFiles):
         return list_folder(source)
-    return hub.list_repository(type(source)(source.name, commit) if commit else source, token)
+    return hub.list_repository(Repository(source.name, commit) if commit else source, token)
 
 
 def _name_here(one: RemoteFile, plan: facts.Plan) -> str:
     if not one.name.lower().endswith(".gguf"):
         return one.name
     return WHOLE if one.name == plan.gguf else PROJECTOR
-
-
-def _is_local(source: Source) -> bool:
-    return isinstance(source, LocalFiles)

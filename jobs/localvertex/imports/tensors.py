@@ -12,10 +12,10 @@ from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, precondition
 from jobs.localvertex.engine.families.table import Family
+from jobs.localvertex.memory.headers import read_header
 
 from .listing import INDEX
 
-MAX_HEADER = 100 * 2**20
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64,
@@ -42,17 +42,11 @@ def check_weights(folder: Path, config: Mapping[str, Any], family: Family) -> in
 
 def read_shapes(path: Path) -> Shapes:
     """Raises ApiError for a header that is damaged, or does not agree with the file's size."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(MAX_HEADER, size - 8):
-            raise _bad(path.name, "has no header of safetensors")
-        try:
-            header = json.loads(file.read(length))
-            tensors = {name: one for name, one in header.items() if name != "__metadata__"}
-            return dict(_read_all(path.name, tensors, size - 8 - length))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise _bad(path.name, "has a header that cannot be read") from None
+    try:
+        length, tensors = read_header(path)
+        return dict(_read_all(path.name, tensors, path.stat().st_size - 8 - length))
+    except (ValueError, KeyError, TypeError):
+        raise _bad(path.name, "has a header that cannot be read") from None
 
 
 def _read_all(file: str, tensors: Mapping[str, Any], size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -88,8 +82,7 @@ def _check_index(folder: Path, shapes: Shapes) -> None:
 
 def check_shapes(shapes: Shapes, config: Mapping[str, Any], family: Family) -> None:
     """Of the layers and the vocabulary of what writes text."""
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
-    assert text is not None
+    text = text_of(config)
     wanted, layers = _wanted(text), text.get("num_hidden_layers")
     found = _layers(shapes)
     if type(layers) is int and (len(found) != layers or set(found) != set(range(layers))):
@@ -103,6 +96,12 @@ def check_shapes(shapes: Shapes, config: Mapping[str, Any], family: Family) -> N
     if not vocabulary:
         raise _no_member(family, "it has no embed_tokens")
     _check_shape(vocabulary, shapes[vocabulary], (text.get("vocab_size"), text.get("hidden_size")), family)
+
+
+def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a configuration says of the part that writes text: of a model that sees as well, it is a part of its own."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
 
 
 def _layers(shapes: Shapes) -> dict[int, Shapes]:

@@ -67,7 +67,7 @@ def _computing(facts: dict[str, Any], slots: int) -> int:
 
 
 def _image(facts: dict[str, Any]) -> int:
-    side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size", 1)
+    side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size") or 1
     width, inner = facts.get("vision.embedding_length", 0), facts.get("vision.feed_forward_length", 0)
     return int(4 * (side // patch) ** 2 * (8 * width + 3 * inner))
 
@@ -82,7 +82,7 @@ def _facts(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
-    """The header's numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
+    """The header's whole numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
 
     Raises ValueError or struct.error for what is no GGUF file."""
     facts: dict[str, Any] = {}
@@ -96,7 +96,9 @@ def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
             if key == "tokenizer.ggml.tokens":
                 facts["vocabulary"] = struct.unpack("<IQ", file.read(12))[1]
                 return facts
-            facts[key.partition(".")[2]] = _value(file, kind)
+            value = _value(file, kind)
+            if type(value) is int or key == "general.architecture":  # of a stranger's file, anything may be a text
+                facts[key.partition(".")[2]] = value
     return facts
 
 

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-MAX_HEADER = 100 * 2**20
+from jobs.localvertex.memory.headers import read_header
+
 # Norms of a layer's whole width; whether each head has norms of its own.
 NORMS = {"gemma3": (4, True), "gemma3_text": (4, True), "qwen3": (2, True)}
 USUAL_NORMS = (2, False)
@@ -106,16 +106,7 @@ def count_parameters(folder: Path) -> dict[str, int]:
     """By the names of the tensors, as many as they are once unpacked: the headers of the files are read in no time.
     Raises ValueError or OSError for what is no such file."""
     return {
-        name: PACKED.get(name[-7:], 1) * math.prod(shape)
+        name: PACKED.get(name[-7:], 1) * math.prod(one["shape"])
         for path in folder.glob("*.safetensors")
-        for name, shape in _shapes(path)
+        for name, one in read_header(path)[1].items()
     }
-
-
-def _shapes(path: Path) -> Iterator[tuple[str, list[int]]]:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER:
-            raise ValueError(f"The header of {path.name} is too long.")
-        header = json.loads(file.read(length))
-    yield from ((name, one["shape"]) for name, one in header.items() if name != "__metadata__")

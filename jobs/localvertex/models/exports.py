@@ -1,11 +1,11 @@
 """The weights of a base model into a bucket: the work behind the operations that `:export` answers with."""
 
-import json
 import logging
 import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import ExportPublisherModelResponse
@@ -13,6 +13,7 @@ from google.rpc import status_pb2
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.wire import Json, Operation, pack
+from jobs.localvertex.memory.headers import read_header
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.storage.buckets import Buckets, location
@@ -24,7 +25,6 @@ PAUSE_SECONDS, PATIENCE_SECONDS = 3.0, 300.0
 SUFFIXES = (".json", ".safetensors", ".jinja", ".model")
 NOTE = "export"
 BYTES_OF_HALF = 2
-MAX_HEADER = 100 * 2**20
 
 
 class Away(Exception):
@@ -130,20 +130,7 @@ def size_in_half(folder: Path) -> int:
 
 
 def _size_in_half(path: Path) -> int:
-    """By the header of the file, which is read in no time."""
     if path.suffix != ".safetensors":
         return path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER:
-            raise ValueError(f"The header of {path.name} is too long.")
-        header = json.loads(file.read(length))
-    found = [_count(one["shape"]) for name, one in header.items() if name != "__metadata__"]
-    return 8 + length + BYTES_OF_HALF * sum(found)
-
-
-def _count(shape: list[int]) -> int:
-    count = 1
-    for length in shape:
-        count *= length
-    return count
+    length, tensors = read_header(path)
+    return 8 + length + BYTES_OF_HALF * sum(prod(one["shape"]) for one in tensors.values())

@@ -1,10 +1,11 @@
 """The precisions in which a model can be served: their names, how large a file becomes, and which is exact enough."""
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 from pathlib import Path
+
+from jobs.localvertex.memory.headers import read_header
 
 MEGABYTE = 2**20
 SMALLEST_FIRST = ("q4_k_m", "q8_0", "f16")
@@ -19,7 +20,6 @@ FILE_TYPES = {
 SMALL = 512 * MEGABYTE
 # Files beside the cache of conversations and room to compute.
 SHARE_OF_MEMORY = 0.8
-MAX_HEADER = 100 * 2**20
 # Bytes a number, with the scales of its block. The last four are in files of Q4_K_M: in pairs, what gets more bits and
 # what does not, for rows of whole blocks and for others.
 F32, F16, Q8_0, Q6_K, Q4_K, Q5_0 = 4.0, 2.0, 34 / 32, 210 / 256, 144 / 256, 22 / 32
@@ -57,13 +57,8 @@ def _estimate(stamps: tuple[tuple[Path, int], ...]) -> dict[str, int]:
 
 def _tensors(path: Path) -> Iterator[tuple[str, list[int]]]:
     """Of the language model: what sees is a file of its own."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER:
-            raise ValueError(f"The header of {path.name} is too long.")
-        header = json.loads(file.read(length))
-    for name, one in header.items():
-        if name != "__metadata__" and "vision_tower" not in name and "multi_modal_projector" not in name:
+    for name, one in read_header(path)[1].items():
+        if "vision_tower" not in name and "multi_modal_projector" not in name:
             yield name, one["shape"]
 
 

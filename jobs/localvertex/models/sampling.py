@@ -18,10 +18,10 @@ _HEADER_BYTES = 1024 * 1024  # these keys are among the first: far before the vo
 
 def read_sampling(given: object, gguf: Path, hf: Path) -> Sampling:
     """By the model's card, else generation_config.json, else the GGUF file. What is no such number is left out."""
-    return _checked(given) or _checked(_of_folder(hf)) or _checked(_of_file(gguf))
+    return _keep_valid(given) or _keep_valid(_of_folder(hf)) or _keep_valid(_of_file(gguf))
 
 
-def _checked(found: object) -> Sampling:
+def _keep_valid(found: object) -> Sampling:
     values = found if isinstance(found, Mapping) else {}
     return {
         name: value
@@ -36,7 +36,7 @@ def _checked(found: object) -> Sampling:
 def _of_folder(folder: Path) -> object:
     try:
         found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     is_sampled = isinstance(found, dict) and found.get("do_sample", True)
     return found if is_sampled else {}

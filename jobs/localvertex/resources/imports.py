@@ -38,7 +38,8 @@ def answer(imports: Imports, verb: str, path: str, body: object) -> Json:
         asked = _fields(body)
         return imports.inspect(asked["source"], asked["revision"], asked["file"], asked["token"])
     if (verb, path) == ("POST", PREFIX):
-        return imports.start(**_named(_fields(body))).tell()
+        asked = _fields(body)
+        return imports.start(asked["id"], asked["source"], asked["revision"], asked["file"], asked["token"]).tell()
     found = _ONE.fullmatch(path)
     if found and verb == "GET" and not found["verb"]:
         return imports.get(found["id"]).tell()
@@ -62,7 +63,3 @@ def _fields(body: object) -> dict[str, str]:
     if re.search(r"[^\x21-\x7e]", found.get("token", "")):
         raise invalid("A token has letters, digits and signs without spaces.", "token")
     return {name: found.get(name, "") for name in FIELDS}
-
-
-def _named(asked: dict[str, str]) -> dict[str, str]:
-    return {"id": asked["id"], "text": asked["source"], **{name: asked[name] for name in ("revision", "file", "token")}}

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.images import ImageError, file_name_of, is_stored, open_image, place_of
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import prompts
+from jobs.localvertex.serving.prompts import checks
 from jobs.localvertex.storage.buckets import Buckets, Location, file_location
 
 MAX_BYTES = 20_000_000
@@ -18,23 +18,23 @@ AT_ONCE = 8
 
 
 def upstream_body(buckets: Buckets, body: object, *, images: bool) -> Json:
-    """`prompts.upstream_body`, with what the buckets hold written into the request first."""
+    """`checks.upstream_body`, with what the buckets hold written into the request first."""
     if images:
         _inline(buckets, body)
-    return prompts.upstream_body(body, images=images)
+    return checks.upstream_body(body, images=images)
 
 
 def _inline(buckets: Buckets, body: object) -> None:
     found = list(_list_bucket_images(body))
-    if len(found) > prompts.MAX_IMAGES:
-        raise invalid(f"At most {prompts.MAX_IMAGES} images are allowed in a conversation.", "messages")
+    if len(found) > checks.MAX_IMAGES:
+        raise invalid(f"At most {checks.MAX_IMAGES} images are allowed in a conversation.", "messages")
     for where, part in found:
         place = file_location(part["image_url"]["url"], where)
         part["image_url"] |= {"url": _data_uri(_read(buckets, place, where), where)}
 
 
 def _list_bucket_images(body: object) -> Iterator[tuple[str, Json]]:
-    """Whatever else is wrong with the messages is said by `prompts`."""
+    """Whatever else is wrong with the messages is said by `checks`."""
     messages = body.get("messages") if isinstance(body, dict) else None
     for number, message in enumerate(messages if isinstance(messages, list) else []):
         content = message.get("content") if isinstance(message, dict) else None

@@ -9,13 +9,14 @@ from starlette.responses import JSONResponse, Response
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import bucket_images, tools
-from jobs.localvertex.serving.lengths import check_length
+from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.prompts import tools
+from jobs.localvertex.serving.prompts.lengths import check_length
+from jobs.localvertex.serving.prompts.templates import knows_tools
 from jobs.localvertex.serving.streaming import pass_on, while_there
 from jobs.localvertex.serving.targets import Target
-from jobs.localvertex.serving.templates import knows_tools
 from jobs.localvertex.serving.upstream import CHAT_PATH, COMPLETION_PATH, Client, Upstream
 from jobs.localvertex.storage.buckets import Buckets
 

@@ -20,7 +20,7 @@ from jobs.localvertex.hangs import Watch
 from jobs.localvertex.memory import serving as memory
 from jobs.localvertex.memory.free import resident
 from jobs.localvertex.models.containers import CONTEXT_TOKENS, LEAST_CONTEXT
-from jobs.localvertex.serving.templates import chat_template
+from jobs.localvertex.serving.prompts.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving.child")
 KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.

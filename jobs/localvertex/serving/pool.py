@@ -75,14 +75,14 @@ class Serving:
         if need > self.budget:
             raise precondition(
                 f"{what} needs about {to_megabytes(need)} MB of memory to be served, and the models of this server may"
-                f" take {to_megabytes(self.budget)} MB altogether. {_smaller(needs, self.budget)}Deploy a smaller"
+                f" take {to_megabytes(self.budget)} MB altogether. {_suggest_context(needs, self.budget)}Deploy a smaller"
                 " model, or start the server with a higher --serving-memory-mb."
             )
         if need > (room := self.room()):
             raise ApiError(
                 "RESOURCE_EXHAUSTED",
                 f"{what} needs about {to_megabytes(need)} MB of memory, and {to_megabytes(room)} MB are free on this"
-                f" machine. {_smaller(needs, room)}Close other programs, or deploy a smaller model.",
+                f" machine. {_suggest_context(needs, room)}Close other programs, or deploy a smaller model.",
             )
 
     def room(self) -> int:
@@ -327,7 +327,7 @@ class Serving:
         self._free(self._memory_in_use() - self.budget)
 
 
-def _smaller(needs: Mapping[int, int], room: int) -> str:
+def _suggest_context(needs: Mapping[int, int], room: int) -> str:
     """With the largest context that there is room for."""
     tokens = next((tokens for tokens, need in needs.items() if need <= room), 0)
     return f"A context of {tokens} tokens fits (--max-model-len={tokens}). " if tokens else ""

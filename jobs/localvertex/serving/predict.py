@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from jobs.localvertex.api.bodies import reply_of
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json, parse
-from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.chat import Chat
+from jobs.localvertex.serving.prompts import checks
 from jobs.localvertex.serving.targets import Target
 
 CHAT_FORM = "chatCompletions"
@@ -44,13 +44,13 @@ class Predict:
                 return await self._stream(request, target, instances[0])
             return JSONResponse({"predictions": await self._predictions(request, target, body)})
         if body.get("stream"):
-            return await self._chat.completion_stream(request, target, prompts.completion_body(body))
+            return await self._chat.completion_stream(request, target, checks.completion_body(body))
         return JSONResponse({"predictions": [await self._text(request, target, body)]})
 
     async def _stream(self, request: Request, target: Target, instance: Json) -> Response:
         if instance.pop(FORMAT_KEY, "") == CHAT_FORM:
             return await self._chat.complete(request, target, instance)
-        return await self._chat.completion_stream(request, target, prompts.completion_body(instance))
+        return await self._chat.completion_stream(request, target, checks.completion_body(instance))
 
     async def _predictions(self, request: Request, target: Target, body: Json) -> Any:
         instances = _instances(body)
@@ -67,7 +67,7 @@ class Predict:
         return reply
 
     async def _text(self, request: Request, target: Target, instance: Json) -> str:
-        text = await self._chat.completion(request, target, prompts.completion_body(instance))
+        text = await self._chat.completion(request, target, checks.completion_body(instance))
         if instance.get("raw_response"):
             return text
         return f"Prompt:\n{instance['prompt'].strip()}\nOutput:\n{text}"

@@ -131,9 +131,12 @@ class Quantizations:
         return kind
 
     def _convert(self, source: Location, names: Iterable[str], made: Path, kind: str, leaving: Leaving) -> None:
+        """Of the folder itself: names in a bucket may have any slashes, and lead anywhere."""
         made.mkdir(parents=True, exist_ok=True)
         try:
             for name in names:
+                if not name or "/" in name:
+                    continue
                 self._buckets.download(source / name, made / SOURCE / name)
             self.converter.run(made / SOURCE, made / MODEL, leaving, kind)
         finally:

@@ -10,9 +10,9 @@ import httpx
 
 from jobs.localvertex.api.errors import ApiError, unavailable
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.llama import ADDRESS, Child
 from jobs.localvertex.serving.pool import POLL_SECONDS, ROOM_SECONDS, Serving
+from jobs.localvertex.serving.prompts import checks
 from jobs.localvertex.serving.served import Served
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def ask(serving: Serving, name: str, path: str, body: Json) -> Json:
     finally:
         serving.release(served)
     if response.status_code != 200 or not isinstance(found, dict):
-        raise prompts.refusal(response.status_code, found if isinstance(found, dict) else {})
+        raise checks.refusal(response.status_code, found if isinstance(found, dict) else {})
     return found
 
 
@@ -160,7 +160,7 @@ async def _refusal(response: httpx.Response) -> ApiError:
         body = {}
     finally:
         await response.aclose()
-    return prompts.refusal(response.status_code, body if isinstance(body, dict) else {})
+    return checks.refusal(response.status_code, body if isinstance(body, dict) else {})
 
 
 def _without_alternatives(event: bytes) -> bytes:
@@ -176,6 +176,6 @@ def _without_alternatives(event: bytes) -> bytes:
 def _parse_error(event: bytes) -> ApiError:
     try:
         body = json.loads(event[6:])
-        return prompts.refusal(int(body["error"].get("code", 500)), body)
+        return checks.refusal(int(body["error"].get("code", 500)), body)
     except (ValueError, TypeError, AttributeError):
         return unavailable(LOST)

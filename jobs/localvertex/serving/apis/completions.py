@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.chat import Chat
+from jobs.localvertex.serving.prompts import checks
 from jobs.localvertex.serving.streaming import DONE_EVENT, Streamed, build_event, while_there
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import COMPLETION_PATH, Upstream
@@ -91,7 +91,7 @@ def _parse_parts(body: object) -> list[Part]:
         raise invalid("The request body must be a JSON object.")
     given = {key: value for key, value in body.items() if value is not None}
     many, logprobs = given.pop("n", 1), given.pop("logprobs", None)
-    prompts.check_fields({"n": many})
+    checks.check_fields({"n": many})
     if isinstance(logprobs, bool) or not isinstance(logprobs, int | None) or not 0 <= (logprobs or 0) <= MAX_LOGPROBS:
         raise invalid(f"logprobs must be a whole number between 0 and {MAX_LOGPROBS}.", "logprobs")
     if given.get("best_of", many) != many:
@@ -109,7 +109,7 @@ def _parse_parts(body: object) -> list[Part]:
 
 def _upstream_body(wanted: Json, text: str, number: int, logprobs: int | None) -> Json:
     """Each of several choices for a prompt has a seed of its own, else they would be the same."""
-    found = prompts.completion_body({**wanted, "prompt": text})
+    found = checks.completion_body({**wanted, "prompt": text})
     if number and "seed" in found:
         found["seed"] += number
     return found if logprobs is None else {**found, "logprobs": max(1, logprobs)}

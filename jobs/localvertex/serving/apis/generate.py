@@ -10,10 +10,10 @@ from starlette.responses import Response
 from jobs.localvertex.api.bodies import reply_of
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import tools
 from jobs.localvertex.serving.apis.answers import Answers
 from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.chat import Chat
+from jobs.localvertex.serving.prompts import tools
 from jobs.localvertex.serving.streaming import Streamed, build_event
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import Upstream

@@ -8,9 +8,9 @@ from jobs.localvertex.api.wire import Json, with_whole_numbers
 from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.chat import check_tools
-from jobs.localvertex.serving.lengths import check_length
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.predict import CHAT_FORM, FORMAT_KEY
+from jobs.localvertex.serving.prompts.lengths import check_length
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import COUNT_PATH, TOKENS_PATH, ask
 from jobs.localvertex.storage.buckets import Buckets

@@ -11,7 +11,7 @@ from PIL import Image
 
 from jobs.models import Dataset
 from tests.support import factories
-from tests.support.zips import lines, make_row, make_zip, with_images
+from tests.support.zips import lines, make_row, pack, pack_images
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def upload(visitor: Client, content: bytes) -> "tuple[int, str]":
 
 
 def test_rows_show_the_images_that_came_along(visitor: Client) -> None:
-    assert upload(visitor, with_images("a.png", "b.png")) == (303, "")
+    assert upload(visitor, pack_images("a.png", "b.png")) == (303, "")
     page = visitor.get(reverse("dataset-rows", args=[Dataset.objects.get().pk])).content.decode()
     addresses = re.findall(r'<img src="(/datasets/images/[0-9a-f]{64}\.png)"', page)
     images = [visitor.get(address) for address in addresses]
@@ -43,7 +43,7 @@ def test_rows_show_the_images_that_came_along(visitor: Client) -> None:
 
 @pytest.mark.threat("T11")
 def test_an_image_is_served_as_an_image_only(visitor: Client) -> None:
-    upload(visitor, with_images("a.png"))
+    upload(visitor, pack_images("a.png"))
     answer = visitor.get(reverse("dataset-image", args=[Dataset.objects.get().images.get().file]))
     names = ("Content-Type", "Cache-Control", "Content-Disposition", "X-Content-Type-Options")
     assert [answer[name] for name in names] == [
@@ -54,7 +54,7 @@ def test_an_image_is_served_as_an_image_only(visitor: Client) -> None:
 
 @pytest.mark.threat("T1")
 def test_images_of_somebody_else_are_not_found(visitor: Client) -> None:
-    upload(visitor, with_images("a.png"))
+    upload(visitor, pack_images("a.png"))
     address = reverse("dataset-image", args=[Dataset.objects.get().images.get().file])
     stranger = Client()
     stranger.force_login(factories.user(username="bob"))
@@ -64,13 +64,13 @@ def test_images_of_somebody_else_are_not_found(visitor: Client) -> None:
 
 
 def test_a_bad_zip_file_is_refused_in_the_form(visitor: Client) -> None:
-    status, page = upload(visitor, make_zip({"a.png": b""}))
+    status, page = upload(visitor, pack({"a.png": b""}))
     assert (status, Dataset.objects.count()) == (422, 0)
     assert "The zip file has no file of rows. Add one that ends in .jsonl, with one JSON object per line." in page
 
 
 def test_an_image_that_is_not_there_is_named_in_its_row(visitor: Client) -> None:
-    upload(visitor, make_zip({"rows.jsonl": lines(make_row("lost.png"))}))
+    upload(visitor, pack({"rows.jsonl": lines(make_row("lost.png"))}))
     page = visitor.get(reverse("dataset-rows", args=[Dataset.objects.get().pk])).content.decode()
     assert "The image lost.png is not among the images of this dataset." in page
     assert ('<span class="blocked">' in page, "<img" in page.partition('id="rows"')[2]) == (True, False)

@@ -69,7 +69,7 @@ def test_of_two_the_one_with_more_free_memory_trains_and_both_serve(order: tuple
     machine = replace(UNEQUAL, cards=order)
     found = choose_for_training(machine, QUARTER)
     assert found.card == BIG
-    assert found.reason.endswith("A training takes one GPU; NVIDIA GeForce RTX 3070 stays free.")
+    assert found.reason.endswith("A training takes one GPU and leaves NVIDIA GeForce RTX 3070 free.")
     names = " and ".join(card.name for card in order)
     why = f"llama.cpp serves as many layers as fit on {names}."
     assert choose_for_serving(machine) == Serving(CUDA, ALL_THAT_FIT, why)
@@ -99,7 +99,7 @@ def test_an_old_card_trains_in_f32_which_takes_twice_as_much() -> None:
 
 def test_a_card_that_pytorch_has_no_kernels_for_is_named() -> None:
     machine = Machine((ANCIENT,), torch=CUDA, cuda=(13, 0))
-    why = "Tesla P100 is too old for PyTorch's build with CUDA 13.0."
+    why = "PyTorch's build with CUDA 13.0 no longer supports Tesla P100."
     assert choose_for_training(machine) == Training(CPU, why)
     assert choose_for_training(replace(machine, cuda=(12, 6))).card == ANCIENT
 

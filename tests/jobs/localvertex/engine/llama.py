@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from jobs.localvertex.serving.llama import ADDRESS, KEY_VARIABLE, SERVING_COMMAND
-from jobs.localvertex.serving.templates import chat_template
+from jobs.localvertex.serving.prompts.templates import chat_template
 from tests.jobs.localvertex.engine.conftest import ROOT
 from tests.jobs.localvertex.servers import wait_for
 
@@ -56,7 +56,7 @@ def llama(
     model: Path, adapter: Path | None = None, mmproj: Path | None = None, hf: Path | None = None
 ) -> Iterator[Llama]:
     """`hf`: the folder whose chat template it has; without it, the one for pretrained Gemma."""
-    own = ROOT / "jobs" / "localvertex" / "serving" / "chat_template.jinja"
+    own = ROOT / "jobs" / "localvertex" / "serving" / "prompts" / "chat_template.jinja"
     with TemporaryDirectory() as folder:
         port_file, log = Path(folder) / "port.json", Path(folder) / "log"
         config = {

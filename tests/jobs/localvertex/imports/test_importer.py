@@ -211,6 +211,18 @@ def test_a_disk_that_is_full_in_the_middle_pauses_it_until_there_is_room(here, h
     assert here.run().state == "DONE"
 
 
+def test_an_import_whose_beginning_cannot_be_written_has_not_begun(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    folder = here.data / "imports"
+    folder.write_text("in the way")
+    with pytest.raises(OSError, match="imports"):
+        here.start()
+    with pytest.raises(ApiError, match="import-1 is not found"):
+        here.imports.get(ID)
+    folder.unlink()
+    assert here.run().state == "DONE"
+
+
 def test_weights_that_are_not_what_the_configuration_says_are_refused(here, hub, tiny):
     hub.add(REPOSITORY, change_config(tiny, hidden_size=32))
     entry = here.run()

@@ -6,12 +6,12 @@ from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.imports.listing import Listing, RemoteFile, check_names, choose_files, default_gguf, keep_top
 
 
-def listed(*names: str, size: int = 10) -> Listing:
+def make_listing(*names: str, size: int = 10) -> Listing:
     return Listing("x", "0", keep_top(RemoteFile(name, size) for name in names))
 
 
 def names_of(*names: str, **options) -> list[str]:
-    return [one.name for one in choose_files(listed(*names), "acme/x", **options)]
+    return [one.name for one in choose_files(make_listing(*names), "acme/x", **options)]
 
 
 def refusal(*names: str, **options) -> str:
@@ -52,7 +52,7 @@ def test_of_gguf_files_one_is_taken_with_what_sees():
 
 def test_without_a_usual_quantization_the_smallest_is_proposed():
     files = (RemoteFile("a-F16.gguf", 20), RemoteFile("a-IQ2.gguf", 5))
-    assert (default_gguf(Listing("x", "0", files)), default_gguf(listed())) == ("a-IQ2.gguf", "")
+    assert (default_gguf(Listing("x", "0", files)), default_gguf(make_listing())) == ("a-IQ2.gguf", "")
 
 
 @pytest.mark.parametrize("name", ["../x.json", "a/../../x", "/etc/passwd", "\\x", "a\\..\\b", "a\nb", "\x00"])
@@ -63,9 +63,9 @@ def test_a_name_that_leads_elsewhere_ends_it(name):
 
 def test_a_text_that_is_far_too_large_is_refused():
     with pytest.raises(ApiError, match="config.json of acme/x has 95 MB, far more than such a file needs"):
-        choose_files(listed("config.json", "model.safetensors", size=100_000_000), "acme/x")
+        choose_files(make_listing("config.json", "model.safetensors", size=100_000_000), "acme/x")
 
 
 def test_a_file_without_a_size_is_refused():
     with pytest.raises(ApiError, match="gives no size for"):
-        choose_files(listed("config.json", "model.safetensors", size=-1), "acme/x")
+        choose_files(make_listing("config.json", "model.safetensors", size=-1), "acme/x")

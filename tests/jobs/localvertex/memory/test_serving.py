@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+from gguf import GGUFValueType, GGUFWriter
 
 from jobs.localvertex.memory import serving as memory
 from jobs.localvertex.memory.serving import MEGABYTE, PROCESS_BYTES
@@ -8,6 +9,12 @@ from tests.jobs.localvertex.servers import ROOT
 
 TINY = ROOT / "tests/fixtures/tiny-gemma3/model.gguf"
 VISION = ROOT / "jobs/localvertex/models/shapes_and_colours"
+TYPES = {
+    str: GGUFValueType.STRING,
+    int: GGUFValueType.UINT32,
+    float: GGUFValueType.FLOAT32,
+    list: GGUFValueType.ARRAY,
+}
 
 
 def need(model, mmproj=None, adapter=None, context=8192, slots=4):
@@ -52,6 +59,19 @@ def test_a_file_that_is_no_gguf_is_its_size(tmp_path, content):
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     assert need(path) == len(content) + PROCESS_BYTES
+
+
+@pytest.mark.parametrize("value", ["many", 0, float("nan"), ["x", "y"]])
+def test_what_is_no_whole_number_says_nothing(tmp_path, value):
+    """Whoever made the file may have written anything."""
+    path = tmp_path / "model.gguf"
+    writer = GGUFWriter(str(path), "clip")
+    for key in ("clip.block_count", "clip.embedding_length", "clip.vision.patch_size", "clip.vision.image_size"):
+        writer.add_key_value(key, value, TYPES[type(value)])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    assert need(path, mmproj=path) == 2 * path.stat().st_size + PROCESS_BYTES
 
 
 def test_no_file(tmp_path):

@@ -65,7 +65,8 @@ def test_what_is_no_setting_is_left_out(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"nothing", b"GGUF\x15\0\0\0\0\0\0\0general.sampling.temp\x06"])
-def test_files_that_are_none(tmp_path, content):
+@pytest.mark.parametrize("settings", [b"\xff", b"[" * 100_000])
+def test_files_that_are_none(tmp_path, content, settings):
     (tmp_path / "model.gguf").write_bytes(content)
-    (tmp_path / "generation_config.json").write_bytes(b"\xff")
+    (tmp_path / "generation_config.json").write_bytes(settings)
     assert read_sampling(None, tmp_path / "model.gguf", tmp_path) == {}

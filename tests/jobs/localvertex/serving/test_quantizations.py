@@ -167,6 +167,19 @@ def test_a_model_of_a_bucket_is_converted_once_for_all_that_serve_it(
     assert converter.kinds == ["f16", "q8_0", "f16"]
 
 
+def test_of_a_bucket_only_the_files_of_the_folder_itself_are_written(
+    tmp_path: Path, converter: CountingConverter, bucket_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder has an object of its own where somebody made it empty; others have names that are paths elsewhere."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket_address)
+    storage = LocalVertex(tmp_path, bucket_address)
+    source = upload(storage, "whole-d", "config.json", "model.safetensors")
+    storage.upload("whole-d/", "")
+    storage.upload(f"whole-d/{tmp_path}/escaped", "x")
+    assert make(tmp_path, converter, storage=bucket_address).make_whole(source, "f16", tmp_path / "one", stay) == "f16"
+    assert ((tmp_path / "one/model.gguf").read_bytes(), (tmp_path / "escaped").exists()) == (b"converted", False)
+
+
 def test_a_full_disk_loses_what_nobody_serves_and_then_refuses(
     tmp_path: Path, converter: CountingConverter, bucket_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

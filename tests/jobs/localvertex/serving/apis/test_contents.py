@@ -1,7 +1,7 @@
 """Turns with calls, results and images, which need a model that knows them."""
 
 from jobs.localvertex.serving.apis.contents import build_chat_body
-from jobs.localvertex.serving.prompts import upstream_body
+from jobs.localvertex.serving.prompts.checks import upstream_body
 
 NAME = "projects/p1/locations/us-central1/endpoints/e"
 CALL = {"functionCall": {"name": "get_weather", "args": {"city": "Berlin", "days": 2}}}

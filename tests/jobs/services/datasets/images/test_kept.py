@@ -10,14 +10,14 @@ from jobs.files import store
 from jobs.services.datasets import datasets
 from jobs.services.datasets.images import kept, uploads
 from tests.support.stored import path_of
-from tests.support.zips import with_images
+from tests.support.zips import pack_images
 
 pytestmark = pytest.mark.django_db
 
 
 def test_files_stay_while_a_dataset_names_them(owner: User) -> None:
     first, second = (
-        uploads.create(owner, io.BytesIO(with_images(*names)), "set.zip", names[0])[0]
+        uploads.create(owner, io.BytesIO(pack_images(*names)), "set.zip", names[0])[0]
         for names in (("a.png", "b.png"), ("a.png",))
     )
     folder = path_of(first).parents[1] / "dataset-images" / str(owner.pk)
@@ -35,7 +35,7 @@ def test_files_stay_while_a_dataset_names_them(owner: User) -> None:
 
 
 def test_a_file_is_there_before_its_row(owner: User) -> None:
-    dataset = uploads.create(owner, io.BytesIO(with_images("a.png")), "set.zip")[0]
+    dataset = uploads.create(owner, io.BytesIO(pack_images("a.png")), "set.zip")[0]
     datasets.delete(dataset)
     for hours, count in ((0, 1), (25, 0)):
         kept.prune(timezone.now() + timedelta(hours=hours))

@@ -9,7 +9,7 @@ from jobs.services.datasets import references
 from jobs.services.datasets.images import places, sending, uploads
 from tests.fakes import FakeGateway
 from tests.support import factories
-from tests.support.zips import lines, make_row, make_zip, with_images
+from tests.support.zips import lines, make_row, pack, pack_images
 
 pytestmark = pytest.mark.django_db
 FOLDER = "gs://garden-local/datasets/users"
@@ -24,7 +24,7 @@ def upload(owner: User, content: bytes) -> Dataset:
 
 
 def test_images_are_sent_once_and_again_when_they_changed(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset, objects = upload(owner, with_images("a.png", "b.png")), fake_gateway.storage.objects
+    dataset, objects = upload(owner, pack_images("a.png", "b.png")), fake_gateway.storage.objects
     assert sending.send(dataset, always) == sending.Sent(2)
     names = sorted(f"{FOLDER}/{owner.pk}/images/{file}" for file in dataset.images.values_list("file", flat=True))
     assert sorted(objects) == names
@@ -35,13 +35,13 @@ def test_images_are_sent_once_and_again_when_they_changed(owner: User, fake_gate
 
 
 def test_what_there_is_no_time_for_is_left_to_the_next_step(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset, times = upload(owner, with_images("a.png", "b.png", "c.png")), iter((True, False))
+    dataset, times = upload(owner, pack_images("a.png", "b.png", "c.png")), iter((True, False))
     assert sending.send(dataset, lambda: next(times)) == sending.Sent(1, 2)
     assert sending.send(dataset, always) == sending.Sent(2)
 
 
 def test_a_file_that_is_lost_is_named_by_its_row(owner: User, fake_gateway: FakeGateway) -> None:
-    dataset = upload(owner, make_zip({
+    dataset = upload(owner, pack({
         "a.png": factories.png(),
         "rows.jsonl": lines({"prompt": "Hello?", "completion": "Ahoy!"}, make_row("a.png")),
     }))  # fmt: skip
@@ -56,7 +56,7 @@ def test_objects_of_ones_own_are_looked_for(owner: User, fake_gateway: FakeGatew
     """Those of an upload are sent, and not asked for."""
     names = ("gs://team/a.png", "gs://team/a.png", "gs://team/b.png")
     rows = lines(*(make_row(name) for name in names), make_row("mine.png"))
-    dataset = upload(owner, make_zip({"rows.jsonl": rows, "mine.png": factories.png()}))
+    dataset = upload(owner, pack({"rows.jsonl": rows, "mine.png": factories.png()}))
     assert (dataset.is_usable, dataset.image_count, references.why_not_sent(dataset)) == (True, 4, "")
     fake_gateway.storage.objects["gs://team/a.png"] = b"x"
     assert sending.find_missing(dataset, always) == (

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.serving.prompts import refusal, upstream_body
+from jobs.localvertex.serving.prompts.checks import refusal, upstream_body
 
 
 def saved(kind):

@@ -4,7 +4,7 @@ import jinja2
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from jobs.localvertex.serving.templates import OWN
+from jobs.localvertex.serving.prompts.templates import OWN
 
 
 def rendered(messages, *, prompt=True):

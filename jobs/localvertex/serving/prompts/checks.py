@@ -10,7 +10,7 @@ from PIL import Image
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.images import ImageError, data_of, open_image
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import tools
+from jobs.localvertex.serving.prompts import tools
 
 MAX_IMAGES = 16
 DEFAULT_MAX_TOKENS = 1024

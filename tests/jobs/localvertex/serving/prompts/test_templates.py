@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from jobs.localvertex.serving.templates import OWN, chat_template, knows_tools
+from jobs.localvertex.serving.prompts.templates import OWN, chat_template, knows_tools
 from tests.jobs.localvertex.servers import TINY_FOLDER, LocalVertex
 
 GGUF = TINY_FOLDER / "model.gguf"
