@@ -70,7 +70,7 @@ def tune(visit: Visit, model: str, name: str) -> None:
     visit.open(f"/publishers/{model}/")
     page.get_by_role("link", name="Fine-tune", exact=True).first.click()
     page.locator("#id_display_name").fill(name)
-    for title in ("Base model", "Output path", "Training"):
+    for title in ("Base model", "Output directory", "Training"):
         page.get_by_role("button", name="Continue").click()
         expect(page.locator("#wizard h2").first).to_have_text(title)
     page.get_by_role("radio", name=re.compile("Pictures")).check()
