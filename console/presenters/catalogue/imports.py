@@ -109,8 +109,8 @@ def notes_of(row: ModelImport) -> Iterator[tuple[str, str]]:
         yield (
             "warn",
             _(
-                "It has no chat template: it was trained to continue text. You can import and tune it. Until it's tuned,"
-                " it answers poorly in a chat."
+                "It has no chat template: it was trained to continue text. You can import and tune it. Until it's"
+                " tuned, it answers poorly in a chat."
             ),
         )
 
