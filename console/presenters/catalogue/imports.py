@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -26,7 +25,6 @@ def page_of(user: User, form: ImportForm | None = None) -> dict[str, Any]:
     return {
         "form": form or ImportForm(),
         "why_not": policies.why_not_import(user),
-        "is_google": not settings.VERTEX_API_ENDPOINT,
         "rows": [(row, state_words(row)) for row in rows],
     }
 
