@@ -70,7 +70,7 @@ def tune(visit: Visit, model: str, name: str) -> None:
     visit.open(f"/publishers/{model}/")
     page.get_by_role("link", name="Fine-tune", exact=True).first.click()
     page.locator("#id_display_name").fill(name)
-    for title in ("Base model", "Output path", "Training"):
+    for title in ("Base model", "Output directory", "Training"):
         page.get_by_role("button", name="Continue").click()
         expect(page.locator("#wizard h2").first).to_have_text(title)
     page.get_by_role("radio", name=re.compile("Pictures")).check()
@@ -102,8 +102,7 @@ def test_a_model_that_sees_is_tuned_on_a_zip_file(visit: Visit, console: Running
     refusal = "The rows of this dataset have images, and Gemma 3 270M learns from text only."
     expect(page.get_by_text(refusal).first).to_be_visible()
     visit.picture("wizard-images-refused")
-    with_status = [problem for problem in visit.problems if "422" not in problem]
-    visit.problems[:] = with_status
+    visit.problems[:] = [problem for problem in visit.problems if "422" not in problem]
     tune(visit, "samples/model-garden/shapes", "Sees and sails")
     expect(page.locator("#wizard h2").first).to_have_text("Deployment")
     page.locator("[name=auto_deploy]").set_checked(True)

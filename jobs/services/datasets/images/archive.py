@@ -89,7 +89,7 @@ class Archive:
         except UNREADABLE as error:
             words = {"name": shorten(name)}
             raise DatasetRejected(
-                _("%(name)s in the zip file is damaged. Make the zip file anew and upload it again.") % words
+                _("%(name)s in the zip file is damaged. Create the zip file again, then upload it.") % words
             ) from error
 
 
@@ -114,7 +114,7 @@ def shorten(name: str) -> str:
 
 
 def _say_damaged() -> str:
-    return _("The zip file is damaged or incomplete. Make it anew and upload it again.")
+    return _("The zip file is damaged or incomplete. Create it again, then upload it.")
 
 
 def _check_list(file: IO[bytes]) -> None:
@@ -176,7 +176,7 @@ def _check_name(member: zipfile.ZipInfo) -> None:
     given = member.orig_filename.replace("\\", "/")
     if "\0" in given or given.startswith("/") or ".." in given.split("/") or given[1:2] == ":":
         reject(
-            _("The name %s in the zip file leads out of it. Make the zip file from inside of the folder.")
+            _("The name %s in the zip file leads out of it. Create the zip file from inside the folder.")
             % shorten(given)
         )
 
@@ -188,7 +188,7 @@ def _check_file(member: zipfile.ZipInfo, name: str) -> None:
     if kind not in (0, stat.S_IFREG):
         reject(_("%s in the zip file is a link or a device. Add the file itself.") % shown)
     if name.lower().endswith(ARCHIVES):
-        reject(_("%s is an archive inside of the zip file. Add the files in it themselves.") % shown)
+        reject(_("%s is an archive inside the zip file. Add the files in it themselves.") % shown)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         reject(_("%s is compressed in a way that can't be read here. Make an ordinary zip file.") % shown)
     if name.lower().endswith(ROWS) and (reason := spec.why_too_large(member.file_size)):

@@ -15,10 +15,10 @@ from tests.support.zips import lines, make_row, pack
 pytestmark = pytest.mark.threat("T13")
 ROWS = lines(make_row("a.png"))
 GOOD: dict[str, bytes | str] = {"rows.jsonl": ROWS, "a.png": b"a"}
-NESTED = "%s is an archive inside of the zip file. Add the files in it themselves."
-DAMAGED = "The zip file is damaged or incomplete. Make it anew and upload it again."
+NESTED = "%s is an archive inside the zip file. Add the files in it themselves."
+DAMAGED = "The zip file is damaged or incomplete. Create it again, then upload it."
 MANY = f"The zip file has too many files. The limit is {MOST_FILES}. Split it, or leave out what no row needs."
-OUT = "The name %s in the zip file leads out of it. Make the zip file from inside of the folder."
+OUT = "The name %s in the zip file leads out of it. Create the zip file from inside the folder."
 LINK = "%s in the zip file is a link or a device. Add the file itself."
 
 
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_named_when_it_is_read() -> None:
     content = overwrite(content, content.find(b"a.png") + 20, b"\xff\xff\xff")
     with open_archive(io.BytesIO(content)) as found, pytest.raises(DatasetRejected) as caught:
         found.read("a.png", 10_000)
-    assert str(caught.value) == "a.png in the zip file is damaged. Make the zip file anew and upload it again."
+    assert str(caught.value) == "a.png in the zip file is damaged. Create the zip file again, then upload it."
 
 
 def test_files_are_found_beside_the_rows_and_from_the_top() -> None:
