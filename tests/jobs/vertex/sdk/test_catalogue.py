@@ -125,7 +125,7 @@ def test_a_pace_that_no_machine_has_is_left_out(settings, number):
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", '{"base": 1}', *(json.dumps({"base": [Q8_0 | wrong]}) for wrong in (
+    ["", "{", "[]", "[" * 100_000, '{"base": 1}', *(json.dumps({"base": [Q8_0 | wrong]}) for wrong in (
         {"kind": "<b>"}, {"bytes": -1}, {"bytes": "many"}, {"memory": 10**20}, {"tokens_per_second": "fast"},
         {"bytes": float("inf")}, {"tokens_per_second": 10**400},
     ))],
