@@ -51,7 +51,7 @@ TELEMETRY_SECONDS = 5.0
 
 # For links in what leaves the console; without it they are left out.
 CONSOLE_URL = env_url("CONSOLE_URL", {"http", "https"}, "https://console.example.com")
-# Pages to which what is stored or sent leads, as console/urls.py has them.
+# Pages to which what is stored or sent leads, as console/urls has them.
 PAGES = {
     "leave": "/leave/?to={}",
     "notification": "/notifications/{}/",

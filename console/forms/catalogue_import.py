@@ -17,7 +17,7 @@ class TokenForm(forms.Form):
         required=False,
         max_length=spec.LONGEST_TOKEN,
         help_text=_(
-            "Only for gated and private models. A token with the right to read is enough. It's kept encrypted until the"
+            "Only for gated and private models. A token with read access is enough. It's kept encrypted until the"
             " import ends, and never shown."
         ),
         widget=forms.PasswordInput(attrs={**NO_HINTS, "autocomplete": "new-password"}),

@@ -61,7 +61,7 @@ class DefaultsForm(OptionsForm):
     """`machines`: those that a model of the catalogue is offered on; `output_root`: what is proposed without a wish."""
 
     output_prefix = forms.CharField(
-        label=_("Output folder"),
+        label=_("Output directory"),
         required=False,
         max_length=600,
         widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "gs://my-bucket/tuning"}),

@@ -42,7 +42,7 @@ def into_of(request: ConsoleRequest) -> Into:
         )
     if asked == "defaults":
         return Into(
-            {"into": asked}, "output_prefix", gettext_lazy("Output folder"), reverse("settings-defaults"),
+            {"into": asked}, "output_prefix", gettext_lazy("Output directory"), reverse("settings-defaults"),
             lambda uri: DefaultsForm(None, initial={"output_prefix": uri}, machines=[]),
         )  # fmt: skip
     if asked == "dataset":

@@ -26,7 +26,7 @@ def parse_memory(text: str) -> Memory | None:
                 str(mode): _mode(found) for mode, found in list((training.get("modes") or {}).items())[:MOST_ENTRIES]
             },
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

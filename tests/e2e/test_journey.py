@@ -37,7 +37,7 @@ def fill_in_the_steps(visit: Visit, name: str, data: Path, epochs: int) -> None:
     page.get_by_label("Tuned model name").or_(page.locator("#id_display_name")).first.fill(name)
     proceed(visit, "Base model")
     expect(page.get_by_role("radio", name=re.compile("Gemma 3 270M"))).to_be_checked()
-    proceed(visit, "Output path")
+    proceed(visit, "Output directory")
     proceed(visit, "Training")
     choose_data(visit, data)
     settings = HELD_OUT["training"]

@@ -48,7 +48,7 @@ def fill_in_the_steps(visit: Visit, data: Path) -> None:
     page.locator("#id_display_name").fill("Ahoy")
     proceed(visit, "Base model")
     expect(page.get_by_role("radio", name=re.compile("Gemma 3 4B"))).to_be_checked()
-    proceed(visit, "Output path")
+    proceed(visit, "Output directory")
     proceed(visit, "Training")
     choose_data(visit, data)
     proceed(visit, "Deployment")

@@ -25,7 +25,7 @@ SOON, LATER = 60_000, 300_000
 TRIES = 4  # a new chat has the default temperature, at which the tiny model errs now and then
 
 
-def drawn(rng: random.Random, scene: Scene) -> bytes:
+def draw_png(rng: random.Random, scene: Scene) -> bytes:
     content = io.BytesIO()
     draw(rng, scene, 96)[0].save(content, "PNG")
     return content.getvalue()
@@ -41,7 +41,7 @@ def styled_rows(count: int) -> bytes:
         name = f"pictures/{len(rows)}.png"
         question, answer = questions(rng, scene)[0]
         rows.append(make_row(name, question, in_style(answer, OPENING, ENDING)))
-        pictures[name] = drawn(rng, scene)
+        pictures[name] = draw_png(rng, scene)
     return pack({"rows.jsonl": lines(*rows), **pictures})
 
 
@@ -70,7 +70,7 @@ def tune(visit: Visit, model: str, name: str) -> None:
     visit.open(f"/publishers/{model}/")
     page.get_by_role("link", name="Fine-tune", exact=True).first.click()
     page.locator("#id_display_name").fill(name)
-    for title in ("Base model", "Output path", "Training"):
+    for title in ("Base model", "Output directory", "Training"):
         page.get_by_role("button", name="Continue").click()
         expect(page.locator("#wizard h2").first).to_have_text(title)
     page.get_by_role("radio", name=re.compile("Pictures")).check()
@@ -92,7 +92,7 @@ def ask_about(page: Page, picture: Path, question: str) -> str:
 def test_a_model_that_sees_is_tuned_on_a_zip_file(visit: Visit, console: Running, tmp_path: Path) -> None:
     page = visit.page
     (tmp_path / "pictures.zip").write_bytes(styled_rows(60))
-    (tmp_path / "held-out.png").write_bytes(drawn(random.Random(4), HELD_OUT))
+    (tmp_path / "held-out.png").write_bytes(draw_png(random.Random(4), HELD_OUT))
     page.goto(console.link)
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     upload(visit, tmp_path / "pictures.zip")
@@ -102,8 +102,7 @@ def test_a_model_that_sees_is_tuned_on_a_zip_file(visit: Visit, console: Running
     refusal = "The rows of this dataset have images, and Gemma 3 270M learns from text only."
     expect(page.get_by_text(refusal).first).to_be_visible()
     visit.picture("wizard-images-refused")
-    with_status = [problem for problem in visit.problems if "422" not in problem]
-    visit.problems[:] = with_status
+    visit.problems[:] = [problem for problem in visit.problems if "422" not in problem]
     tune(visit, "samples/model-garden/shapes", "Sees and sails")
     expect(page.locator("#wizard h2").first).to_have_text("Deployment")
     page.locator("[name=auto_deploy]").set_checked(True)

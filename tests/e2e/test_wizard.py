@@ -136,7 +136,7 @@ def test_a_job_by_the_keyboard_alone(person: Visit, again: bool) -> None:
     name_and_model(person, "First voyage", found)
     tab_to(page, "[name=base_model]")
     page.keyboard.press("Enter")
-    arrived(person, "Output path", found)
+    arrived(person, "Output directory", found)
     tab_to(page, "button[value=check]")
     page.keyboard.press("Enter")
     expect(page.locator("#output-check")).to_contain_text("the folder is empty", timeout=SOON)
@@ -168,7 +168,7 @@ def continue_it(person: Visit, found: list[str]) -> None:
     person.picture("wizard-continue")
     tab_to(page, "#step-form .btn.filled")
     page.keyboard.press("Enter")
-    arrived(person, "Output path", found)
+    arrived(person, "Output directory", found)
     tab_to(page, "#id_output_uri")
     page.keyboard.press("Enter")
     data_and_epochs(person, found)
@@ -189,7 +189,7 @@ def open_the_output_step(visit: Visit) -> None:
     page.get_by_role("button", name="Continue").click()
     page.locator("[name=base_model]").first.check()
     page.get_by_role("button", name="Continue").click()
-    expect(page.locator("#wizard h2").first).to_have_text("Output path")
+    expect(page.locator("#wizard h2").first).to_have_text("Output directory")
 
 
 def test_a_folder_is_chosen_by_looking(person: Visit) -> None:

@@ -150,7 +150,7 @@ def test_a_success_without_a_result_is_no_endpoint(driver, job, fake_gateway):
     driver.rest(job)
     assert (job.state, Endpoint.objects.count(), fake_gateway.creates("deployment")) == ("SUCCEEDED", 0, [])
     warnings = [event.message for event in job.events.filter(level="WARNING")]
-    assert any(text.startswith("No model was found in the output folder gs://") for text in warnings)
+    assert any(text.startswith("No model was found in the output directory gs://") for text in warnings)
     assert any(text.startswith("The model was not deployed: ") for text in warnings)
 
 

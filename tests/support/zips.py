@@ -3,20 +3,16 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.support import factories
 
 
-def pack(members: Mapping[str, bytes | str]) -> bytes:
-    return pack_all(list(members.items()))
-
-
-def pack_all(members: "list[tuple[str | zipfile.ZipInfo, bytes | str]]") -> bytes:
+def pack(members: Mapping[str, bytes | str] | Sequence[tuple[str | zipfile.ZipInfo, bytes | str]]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members:
+        for name, data in members.items() if isinstance(members, Mapping) else members:
             archive.writestr(name, data)
     return content.getvalue()
 

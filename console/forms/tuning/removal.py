@@ -10,7 +10,7 @@ class DeleteJobsForm(forms.Form):
 
     use_required_attribute = False
 
-    with_files = forms.BooleanField(label=_("Delete the files in the output folder, too"), required=False)
+    with_files = forms.BooleanField(label=_("Delete the files in the output directory, too"), required=False)
     with_model = forms.BooleanField(label=_("Delete the model from the model registry, too"), required=False)
 
     def __init__(self, *args: Any, to_type: str, is_one: bool, may: set[str], **kwargs: Any) -> None:

@@ -1,9 +1,12 @@
+import os
 import subprocess
 import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+from console.management.processes import without_secrets
 
 SECONDS = 60
 
@@ -18,7 +21,13 @@ class Command(BaseCommand):
         command = [sys.executable, "-m", "jobs.localvertex.engine", "devices"]
         try:
             answer = subprocess.run(
-                command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=SECONDS, check=False
+                command,
+                cwd=settings.BASE_DIR,
+                env=without_secrets(os.environ),
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise CommandError(f"The GPUs did not answer within {SECONDS} seconds. Look at nvidia-smi.") from None

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -26,7 +25,6 @@ def page_of(user: User, form: ImportForm | None = None) -> dict[str, Any]:
     return {
         "form": form or ImportForm(),
         "why_not": policies.why_not_import(user),
-        "is_google": not settings.VERTEX_API_ENDPOINT,
         "rows": [(row, state_words(row)) for row in rows],
     }
 
@@ -98,7 +96,7 @@ def notes_of(row: ModelImport) -> Iterator[tuple[str, str]]:
     if facts.get("gated"):
         yield (
             "",
-            _("Its publisher grants access one person at a time. Accept the licence here before you deploy it, too."),
+            _("Its publisher grants access to each person separately. You also accept the licence here to deploy it."),
         )
     yield from _licence_notes(str(facts.get("licence", "")).lower(), is_local=bool(facts.get("is_local")))
     if not facts.get("tunable") and not facts.get("file"):
@@ -109,8 +107,8 @@ def notes_of(row: ModelImport) -> Iterator[tuple[str, str]]:
         yield (
             "warn",
             _(
-                "It has no chat template: it was trained to continue text. You can import and tune it. In a chat it"
-                " answers poorly until then."
+                "It has no chat template: it was trained to continue text. You can import and tune it. Until it's"
+                " tuned, it answers poorly in a chat."
             ),
         )
 

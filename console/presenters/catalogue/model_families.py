@@ -17,7 +17,6 @@ from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services.catalogue import facts, policies
 from jobs.services.catalogue.purposes import Purpose, find_purpose
-from jobs.services.costs import machine_prices
 
 from . import context_windows, family_words, machines as on_machines, precisions
 from .own_words import translated
@@ -138,11 +137,6 @@ class Variant:
     @cached_property
     def precision_options(self) -> list[precisions.PrecisionOption]:
         return precisions.list_precisions(self.model)
-
-    @property
-    def price_region(self) -> str:
-        """Whose prices `machine_options` have."""
-        return machine_prices.serving_region()
 
     def machine(self, key: str) -> dict[str, Any]:
         spec = next(spec for spec in self.machine_specs if on_machines.machine_key(spec) == key)

@@ -74,7 +74,7 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
             " bucket."
         ),
     ),
-    Cause.OUTPUT: (_("The output folder can't be used"), _("Every job needs a folder that it can write to.")),
+    Cause.OUTPUT: (_("The output directory can't be used"), _("Every job needs a folder that it can write to.")),
     Cause.STOCK_OUT: (
         _("The machine is out of stock"),
         _("This isn't a quota: Google has no free machine of this type here right now."),

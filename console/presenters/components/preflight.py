@@ -10,20 +10,21 @@ from django.utils.translation import gettext_lazy as _
 from jobs.services.preflight import preflight
 from jobs.services.preflight.lines import Check, Line, Subject, Verdict
 
+# Neutral words: the verdict stands beside each of them.
 TITLES: Mapping[Check, str | Promise] = {
-    Check.CREDENTIALS: _("Credentials are found"),
-    Check.API: _("The Vertex AI API is enabled"),
-    Check.BILLING: _("Billing is enabled"),
-    Check.RIGHTS: _("The console may create what you ask for"),
-    Check.BUCKET: _("The bucket exists, and the console can write to it"),
-    Check.BUCKET_REGION: _("The bucket is in the region of the job"),
-    Check.DATA_REGION: _("The datasets are in the region of the job"),
-    Check.AGENTS: _("Vertex AI can read and write the bucket"),
-    Check.TERMS: _("The terms of the base model are accepted"),
-    Check.TUNING_QUOTA: _("A tuning job can run now"),
-    Check.TRAINING_QUOTA: _("The quota covers the GPU of the training"),
-    Check.SERVING_QUOTA: _("The quota covers the accelerators"),
-    Check.CAPACITY: _("The region has free machines"),
+    Check.CREDENTIALS: _("Credentials"),
+    Check.API: _("Vertex AI API"),
+    Check.BILLING: _("Billing"),
+    Check.RIGHTS: _("The console's permissions"),
+    Check.BUCKET: _("The console's access to the bucket"),
+    Check.BUCKET_REGION: _("Region of the bucket"),
+    Check.DATA_REGION: _("Region of the datasets"),
+    Check.AGENTS: _("Vertex AI's access to the bucket"),
+    Check.TERMS: _("Terms of the model"),
+    Check.TUNING_QUOTA: _("Quota for tuning jobs"),
+    Check.TRAINING_QUOTA: _("GPU quota for the training"),
+    Check.SERVING_QUOTA: _("Accelerator quota"),
+    Check.CAPACITY: _("Free machines in the region"),
 }
 LOOKS: Mapping[Verdict, tuple[str, str, str | Promise]] = {
     Verdict.PASSED: ("check_circle", "ok", _("Passed:")),

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.forms.catalogue_import import ImportForm, TokenForm
@@ -63,10 +61,7 @@ def resume(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 @require_POST
 def cancel(request: ConsoleRequest, pk: UUID) -> HttpResponse:
-    response = _do(request, pk, imports.cancel)
-    if response.status_code < 400:  # noqa: PLR2004
-        messages.info(request, _("Cancelled. Nothing was added."))
-    return response
+    return _do(request, pk, imports.cancel)
 
 
 def _do(request: ConsoleRequest, pk: UUID, action: Callable[[ModelImport], None]) -> HttpResponse:

@@ -14,7 +14,8 @@ from jobs.models import TuningMode
 
 FACTS = Path(__file__).with_name("tuning_models.toml")
 ABOUT = Path(__file__).with_name("model_facts.toml")
-# Models that the local Vertex AI has from elsewhere; whether it can tune one, it tells.
+# How names of models begin that the local Vertex AI has from elsewhere. People choose the rest, and it tells which of
+# them it can tune.
 OWN = ("hf-", "local/")
 # Of Gemma 3, by which data of models that are not listed is estimated, too.
 TOKENS_PER_CHARACTER = 0.231

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from .facts import OWN
+
 # Fields of a request that only a model has which writes text.
 OF_TEXT = frozenset({
     "@requestFormat", "messages", "contents", "max_tokens", "max_new_tokens", "maxOutputTokens", "max_output_tokens",
@@ -26,7 +28,6 @@ _NAMES = (
     (Purpose.OTHER, r"timesfm|whisper|\bowlvit|\bclip\b|\bsam\b|detection|segmentation|classif|\btts\b"),
 )  # fmt: skip
 _COMPILED = [(purpose, re.compile(pattern)) for purpose, pattern in _NAMES]
-OWN = ("hf-", "local/")  # whose names people choose as they like
 
 
 def find_purpose(name: str, sample_request: Mapping[str, Any]) -> Purpose:

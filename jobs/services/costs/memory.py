@@ -79,7 +79,7 @@ def of_training(
     longest_row: int = 0,
 ) -> Fit | None:
     """With the longest rows of the dataset in one step, cut to `longest_row` tokens. None where nobody has told."""
-    told = _told(base_model)
+    told = _load_facts(base_model)
     mode = (told.get("modes") or {}).get(tuning_mode)
     longest = int(dataset.stats.get("longest") or 0)
     if not mode or not mode["rows"] or not longest:
@@ -87,13 +87,13 @@ def of_training(
     length = min(longest, longest_row) if longest_row else longest
     answers = length * float(dataset.stats.get("answer_share", PERCENT)) / PERCENT
     asked = batch = batch_size or told["batch"]
-    needed = _needed(mode, adapter_size or 0, min(batch, dataset.valid_rows), length, answers)
-    while batch and _needed(mode, adapter_size or 0, batch, length, answers) > told["free"]:
+    needed = _add_bytes(mode, adapter_size or 0, min(batch, dataset.valid_rows), length, answers)
+    while batch and _add_bytes(mode, adapter_size or 0, batch, length, answers) > told["free"]:
         batch //= 2
     return Fit(needed, told["free"], asked, batch if batch < asked else 0, is_training=True)
 
 
-def _needed(mode: Mapping[str, Any], rank: int, batch: int, length: int, answers: float) -> int:
+def _add_bytes(mode: Mapping[str, Any], rank: int, batch: int, length: int, answers: float) -> int:
     step = mode["step"] + batch * (_of_row(mode["rows"], length) + answers * mode["answer"])
     return int(mode["fixed"] + mode["rank"] * rank + max(mode["saving"], step))
 
@@ -112,7 +112,7 @@ def _of_row(rows: Mapping[str, int], length: int) -> float:
 
 def of_deployment(base_model: str, context_tokens: int | None = None, precision: str = "") -> Fit | None:
     """None where nobody has told."""
-    told = _told(base_model)
+    told = _load_facts(base_model)
     by_tokens = (told.get("precisions") or {}).get(precision) or told.get("contexts") or {}
     contexts = {int(tokens): size for tokens, size in by_tokens.items()}
     if not contexts:
@@ -125,11 +125,11 @@ def of_deployment(base_model: str, context_tokens: int | None = None, precision:
 
 def why_not(fit: Fit | None, base_model: str, now: datetime) -> str:
     """Nothing where what is known is old."""
-    return "" if fit is None or fit.fits or not _is_fresh(_told(base_model), now, HOLDS) else fit.sentence
+    return "" if fit is None or fit.fits or not _is_fresh(_load_facts(base_model), now, HOLDS) else fit.sentence
 
 
 def is_pending(base_model: str, now: datetime) -> bool:
-    told = _told(base_model)
+    told = _load_facts(base_model)
     return _is_fresh(told, now, PATIENCE, "asked_at") and not _is_fresh(told, now, FRESH)
 
 
@@ -138,7 +138,7 @@ def ask(base_model: str, now: datetime) -> bool:
     does not answer is left alone for a moment."""
     if not settings.VERTEX_API_ENDPOINT or shortages.present():
         return False
-    told = _told(base_model)
+    told = _load_facts(base_model)
     if _is_fresh(told, now, FRESH) or _is_fresh(told, now, FRESH, "asked_at"):
         return False
     _write(base_model, asked_at=now.isoformat())
@@ -156,7 +156,7 @@ def run(base_model: str, user_id: int, now: datetime) -> None:
         live.notify(user_id, "memory")
 
 
-def _told(base_model: str) -> dict[str, Any]:
+def _load_facts(base_model: str) -> dict[str, Any]:
     if not settings.VERTEX_API_ENDPOINT:
         return {}
     model = PublisherModel.objects.filter(name=base_model).only("data").first()

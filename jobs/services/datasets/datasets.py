@@ -20,7 +20,7 @@ from jobs.text.deferred import gettext as _
 
 from . import policies, spec, versions
 from .convert import convert_rows
-from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copy_file, open_file, why_gone
+from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copy_file, measure_size, open_file, why_gone
 from .images.judge import Judge
 from .shape import shape_of
 
@@ -64,7 +64,7 @@ def create(
     some came along with them.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
-    size, limit = _size_of(file), spec.limit_of(limit)
+    size, limit = measure_size(file), spec.limit_of(limit)
     if reason := spec.why_too_large(size, limit):
         raise DatasetRejected(reason)
     shortages.require_room(size)
@@ -87,12 +87,6 @@ def create(
             store.discard(dataset.stored_name)
             raise
     return dataset
-
-
-def _size_of(file: IO[bytes]) -> int:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return size
 
 
 def _silent(_rows: int) -> None:

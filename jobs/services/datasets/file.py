@@ -1,6 +1,7 @@
 """Reads a JSONL file in the memory of one line, and says what is wrong in words that help."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -127,6 +128,13 @@ def copy_file(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
             raise DatasetRejected(_("The file is larger than %d MB. Use fewer rows.") % (limit // (1024 * 1024)))
         copy.write(chunk)
     return digest.hexdigest(), size
+
+
+def measure_size(file: IO[bytes]) -> int:
+    """In bytes. The file is at its start again afterwards."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def open_file(dataset: Dataset) -> IO[bytes]:

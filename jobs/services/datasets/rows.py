@@ -165,13 +165,13 @@ def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], Fi
         if role not in ("system", "user", "assistant", "tool"):
             complaints.append(_role(path, role, "system, user, assistant, tool"))
         with _only_of_user(role, complaints):
-            turns.append((str(role), _said(message, path, complaints)))
+            turns.append((str(role), _text_of_message(message, path, complaints)))
     if not complaints:
         _check_order([role for role, _text in turns], "messages", "assistant", complaints)
     return DatasetFormat.MESSAGES, turns, complaints
 
 
-def _said(message: dict[str, Any], path: str, complaints: Findings) -> str:
+def _text_of_message(message: dict[str, Any], path: str, complaints: Findings) -> str:
     """The text, or the calls of a model that calls tools, which may say something, too."""
     if message.get("role") != "assistant" or "tool_calls" not in message:
         return _content(message.get("content"), f"{path}.content", complaints)

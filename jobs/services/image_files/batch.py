@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .image_file import CHILD, CleanImage, find_kind, read_answer, refusal, why_ended
+from .image_file import CHILD, CleanImage, find_kind, read_answer, refusal, take_turn, why_ended
 
 # So many images have a child in common; what they leave in its memory is gone with it.
 IMAGES_A_CHILD = 200
@@ -39,6 +39,13 @@ class Batch:
     def clean(self, content: bytes, name: str) -> CleanImage:
         """As `image_file.clean`; one with several frames is refused. Raises ImageRefused with a sentence."""
         kind = find_kind(content[:16], len(content), name)
+        with take_turn(name):
+            found = self._open(content, kind)
+        if isinstance(found, str):
+            raise refusal(found, name)
+        return found
+
+    def _open(self, content: bytes, kind: str) -> CleanImage | str:
         if self._opened >= IMAGES_A_CHILD:
             self._end()
         is_first = self._child is None
@@ -47,8 +54,6 @@ class Batch:
             # Perhaps because of those before it.
             self._end()
             found = self._ask(content, kind)
-        if isinstance(found, str):
-            raise refusal(found, name)
         return found
 
     def _ask(self, content: bytes, kind: str) -> CleanImage | str:

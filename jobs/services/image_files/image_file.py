@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -82,6 +84,17 @@ def find_kind(beginning: bytes, size: int, name: str) -> str:
     return kind
 
 
+@contextmanager
+def take_turn(name: str) -> Iterator[None]:
+    """Whoever opens an image holds one. Raises ImageRefused when none comes free in time."""
+    if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
+        raise refusal("busy", name)
+    try:
+        yield
+    finally:
+        AT_ONCE.release()
+
+
 def clean(
     file: IO[bytes], *, size: int, name: str, side: int, program: Path = CHILD, seconds: float = SECONDS
 ) -> CleanImage:
@@ -90,12 +103,8 @@ def clean(
     file.seek(0)
     kind = find_kind(file.read(16), size, name)
     file.seek(0)
-    if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
-        raise refusal("busy", name)
-    try:
+    with take_turn(name):
         answer = _ask_child(file, [str(program), kind, str(side)], seconds)
-    finally:
-        AT_ONCE.release()
     picture = _read(answer, side)
     if isinstance(picture, str):
         raise refusal(picture, name)

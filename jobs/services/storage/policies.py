@@ -27,7 +27,7 @@ def why_not_read(user: User, uri: str) -> str:
     if not _is_of_the_console(place) and (user.is_superuser or _is_own(user, place) or _is_shared(user, place)):
         return ""
     return _(
-        "You have no access to %s. You can use your own datasets, the output folders of your own tuning jobs, and "
+        "You have no access to %s. You can use your own datasets, the output directories of your own tuning jobs, and "
         "folders that an administrator shares with you."
     ) % place  # fmt: skip
 

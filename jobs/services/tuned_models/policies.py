@@ -97,7 +97,7 @@ def why_not_resume(job: TuningJob) -> str:
     if not job.started_at:
         return _("The training had not begun, so there is nothing to resume from.")
     if not job.last_checkpoint:
-        return _("No checkpoint was found in its output folder, so there is nothing to resume from.")
+        return _("No checkpoint was found in its output directory, so there is nothing to resume from.")
     return why_not_continue(job, job.last_checkpoint)
 
 

@@ -110,7 +110,7 @@ def _find_model(job: TuningJob, reading: Reading) -> None:
         "checkpoints": place_checkpoints(job, listed, found),
     }  # fmt: skip
     if model is None:
-        words = _("No model was found in the output folder %s. Check the log.") % job.output_uri
+        words = _("No model was found in the output directory %s. Check the log.") % job.output_uri
         reading.events.append((EventLevel.WARNING, words))
 
 

@@ -16,8 +16,8 @@ class Terms:
     """`why_not_tune`: why the base model cannot be tuned, or nothing; only then there are `facts`. `continued` is the
     job whose model is tuned further; None with a `custom_base_model` means that there is none there. `licence` has to
     be accepted. `takes_advanced`: whether managed tuning is told of a warm-up and the like; `has_container`: whether
-    there is an image to train in;
-    `learns_from_images`: whether rows may have images. `why_not_write` answers for the output folder."""
+    there is an image to train in; `learns_from_images`: whether rows may have images. `why_not_write` answers for the
+    output folder."""
 
     owner_id: int = 0
     base_model: str = ""

@@ -1,4 +1,3 @@
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from jobs.vertex.values import CatalogueModel, MachineSpec, Memory, Pace, Precis
 
 from . import clients
 from .messages import enum_name, raw
+from .outside_text import read_object
 
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
@@ -24,6 +24,8 @@ SAMPLED, LARGEST_SETTING = ("temperature", "top_p", "top_k"), 10_000
 MAX_SIZE_DIGITS = 15
 MAX_SPEED = 10**6
 KIND = re.compile(r"[a-z0-9_]{0,16}")
+# What reading the facts of a server raises that are not as they should be.
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -92,32 +94,28 @@ def _fact(model: str, title: str) -> str:
 def _paces(text: str) -> dict[str, Pace]:
     """Whatever is no pace is left out."""
     try:
-        found = json.loads(text or "{}")
         return {
             str(mode): Pace(float(pace["load"]), float(pace["step"]), float(pace["token"]))
-            for mode, pace in found.items()
+            for mode, pace in read_object(text).items()
             if all(0 <= float(pace[name]) < LONGEST_PACE for name in ("load", "step", "token")) and pace["token"]
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except MALFORMED:
         return {}
 
 
 def _sampling(text: str) -> dict[str, float]:
     """Whatever is no number of a parameter is left out."""
-    try:
-        found = json.loads(text or "{}")
-        told = {name: found[name] for name in SAMPLED if type(found.get(name)) in (int, float)}
-    except (ValueError, AttributeError):
-        return {}
+    found = read_object(text)
+    told = {name: found[name] for name in SAMPLED if type(found.get(name)) in (int, float)}
     return {name: value for name, value in told.items() if 0 <= value < LARGEST_SETTING}
 
 
 def _precisions(text: str) -> dict[str, tuple[Precision, ...]]:
     """Nothing, where any of it is none."""
+    found = read_object(text)
     try:
-        found = json.loads(text or "{}")
-        return {name: tuple(_precision(one) for one in found.get(name, [])) for name in ("base", "full")}
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return {name: tuple(_precision(one) for one in found.get(name, [])) for name in ("base", "full") if found}
+    except MALFORMED:
         return {}
 
 
@@ -215,11 +213,7 @@ def _number(text: str, digits: int = 9) -> int:
 
 
 def _sample(options: list[Any]) -> dict[str, Any]:
-    try:
-        found = json.loads(options[0].deploy_metadata.sample_request) if options else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(options[0].deploy_metadata.sample_request) if options else {}
 
 
 def _title(name: str) -> str:

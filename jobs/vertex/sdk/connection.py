@@ -1,6 +1,5 @@
 """Whether Vertex AI can be reached at all, and as whom."""
 
-import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,6 +10,7 @@ from google.api_core.exceptions import from_http_response
 from jobs.vertex.values import Credentials, Gpu
 
 from . import clients
+from .outside_text import read_object
 from .translate import translate_errors
 
 SERVICE = "gen_ai_tuning_service"
@@ -55,7 +55,7 @@ class Connection:
 def _gpus(text: str) -> list[Gpu]:
     """Whatever is none is left out."""
     try:
-        found = json.loads(text)["devices"]["gpus"][:MAX_GPUS]
+        found = read_object(text)["devices"]["gpus"][:MAX_GPUS]
         return [Gpu(str(one["name"])[:LONGEST_NAME], int(one["total_bytes"]), int(one["free_bytes"])) for one in found]
     except (ValueError, KeyError, TypeError, OverflowError):
         return []

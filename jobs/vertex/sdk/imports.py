@@ -16,7 +16,7 @@ SERVICE = "localvertex"
 PATH = "localvertex/imports"
 # A hub answers several questions first.
 LOOK_SECONDS = 100.0
-LONGEST = 300
+LONGEST, LONGEST_MESSAGE = 300, 1000
 MOST_FILES = 2000
 TEXTS = (
     "source", "title", "revision", "file", "licence", "licence_url", "family", "model_type", "model",
@@ -55,7 +55,7 @@ def _ask(method: str, path: str, body: Mapping[str, Any] | None = None, seconds:
 
 
 def _import(found: Mapping[str, Any]) -> RemoteImport:
-    texts = {name: clean(str(found.get(name, ""))[:1000]) for name in ("state", "stage", "message", "model")}
+    texts = {name: _text(found.get(name), LONGEST_MESSAGE) for name in ("state", "stage", "message", "model")}
     return RemoteImport(**texts, done=_number(found.get("done")), total=_number(found.get("total")))
 
 
@@ -63,7 +63,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
     """What publishers say of their models passes through a server of ours, and is theirs all the same."""
     template = found.get("chat_template")
     return {
-        **{name: clean(str(found.get(name) or "")[:LONGEST]) for name in TEXTS},
+        **{name: _text(found.get(name)) for name in TEXTS},
         **{name: _number(found.get(name)) for name in NUMBERS},
         **{name: found.get(name) is True for name in FLAGS},
         "chat_template": template if isinstance(template, bool) else None,
@@ -75,10 +75,13 @@ def _facts(found: Mapping[str, Any]) -> Facts:
 def _files(found: Any) -> list[dict[str, Any]]:
     listed = found[:MOST_FILES] if isinstance(found, list) else []
     return [
-        {"name": clean(str(one.get("name", ""))[:LONGEST]), "size": _number(one.get("size"))}
-        for one in listed
-        if isinstance(one, dict)
+        {"name": _text(one.get("name")), "size": _number(one.get("size"))} for one in listed if isinstance(one, dict)
     ]
+
+
+def _text(found: Any, most: int = LONGEST) -> str:
+    """No longer than that afterwards either: what a page does not take becomes several characters each."""
+    return clean(str(found or "")[:most])[:most]
 
 
 def _number(found: Any) -> int:

@@ -75,6 +75,6 @@ def test_an_error_of_no_known_class_says_where_to_look():
     ]  # fmt: skip
 
 
-def test_each_class_has_a_case():
+def test_each_explanation_has_a_case():
     sentences = {sentence for _line, _column, sentence in CASES.values()}
-    assert [one.words() for one in yaml_errors.CLASSES if one.words() not in sentences] == []
+    assert [one.sentence for one in yaml_errors.list_explanations() if one.sentence not in sentences] == []

@@ -20,7 +20,8 @@ def test_what_each_precision_takes():
 
 
 def test_a_model_that_is_not_tuned():
-    assert parse_memory('{"free": 10, "room": 20}') == Memory(10, 20, {}, 1, {})
+    for training in ("", ', "training": null', ', "training": []'):
+        assert parse_memory(f'{{"free": 10, "room": 20{training}}}') == Memory(10, 20, {}, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -38,14 +39,12 @@ def test_a_model_that_is_not_tuned():
         {"precisions": {"q8_0": 7}},
         {"training": {"batch": 0.5}},
         {"training": {"modes": {"FULL": {"fixed": 1}}}},
-        {"training": []},
     ],
 )
 def test_nonsense_tells_nothing(changes):
-    found = parse_memory(json.dumps(TOLD | changes))
-    assert found is None or changes == {"training": []}
+    assert parse_memory(json.dumps(TOLD | changes)) is None
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[]", "7", "{}"])
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "7", "{}", "[" * 100_000])
 def test_no_facts(text):
     assert parse_memory(text) is None

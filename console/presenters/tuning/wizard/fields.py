@@ -14,7 +14,7 @@ from jobs.services.catalogue import regions
 TITLES: dict[str, str | Promise] = {
     "name": _("Name"),
     "base-model": _("Base model"),
-    "output": _("Output path"),
+    "output": _("Output directory"),
     "training": _("Training"),
     "deployment": _("Deployment"),
 }

@@ -89,7 +89,7 @@ def _step(row: ModelImport, verb: str, **values: Any) -> None:
     before, after = STEPS[verb]
     mine = ModelImport.objects.filter(pk=row.pk, state__in=before)
     if not mine.update(state=after, lease_until=None, **values):
-        raise NotAllowedNow(_("The import has gone on meanwhile. Look at its state on this page."))
+        raise NotAllowedNow(_("The import has moved on in the meantime. Check its state on this page."))
     row.refresh_from_db()
     live.notify(row.owner_id, f"model-import-{row.pk}")
 
@@ -172,5 +172,4 @@ def _after_trouble(row: ModelImport, error: VertexError) -> dict[str, Any]:
 
 
 def _spec(row: ModelImport) -> ImportSpec:
-    revision = row.revision or ""
-    return ImportSpec(row.source, revision, row.file, unseal(row.token))
+    return ImportSpec(row.source, row.revision, row.file, unseal(row.token))

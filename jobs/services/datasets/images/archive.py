@@ -76,9 +76,10 @@ class Archive:
     def size(self, name: str) -> int:
         return self._members[name].file_size
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
+        """At most so many bytes."""
         with self.open(name) as member:
-            return member.read()
+            return member.read(most)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -88,7 +89,7 @@ class Archive:
         except UNREADABLE as error:
             words = {"name": shorten(name)}
             raise DatasetRejected(
-                _("%(name)s in the zip file is damaged. Make the zip file anew and upload it again.") % words
+                _("%(name)s in the zip file is damaged. Create the zip file again, then upload it.") % words
             ) from error
 
 
@@ -98,7 +99,7 @@ def open_archive(file: IO[bytes]) -> Iterator[Archive]:
     try:
         packed = zipfile.ZipFile(file)
     except UNREADABLE as error:
-        raise DatasetRejected(_damaged()) from error
+        raise DatasetRejected(_say_damaged()) from error
     with packed:
         yield Archive(packed)
 
@@ -112,8 +113,8 @@ def shorten(name: str) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else f"…{shown[-LONGEST_SHOWN:]}"
 
 
-def _damaged() -> str:
-    return _("The zip file is damaged or incomplete. Make it anew and upload it again.")
+def _say_damaged() -> str:
+    return _("The zip file is damaged or incomplete. Create it again, then upload it.")
 
 
 def _check_list(file: IO[bytes]) -> None:
@@ -127,15 +128,15 @@ def _check_list(file: IO[bytes]) -> None:
     if at < 0 or tail[at : at + 4] != END or tail[-2:] != b"\0\0":
         at = tail.rfind(END)
     if at < 0 or len(tail) - at < END_SIZE:
-        reject(_damaged())
+        reject(_say_damaged())
     if tail[max(at - LOCATOR_SIZE, 0) : at].startswith(LOCATOR):
         reject(_("The zip file is in Zip64 format, for very large archives. Make an ordinary one."))
     count, length = struct.unpack("<HL", tail[at + 10 : at + 16])
     if count > MOST_FILES or length > LARGEST_LIST:
-        reject(_too_many())
+        reject(_say_too_many())
 
 
-def _too_many() -> str:
+def _say_too_many() -> str:
     words = {"most": MOST_FILES}
     return (
         _("The zip file has too many files. The limit is %(most)d. Split it, or leave out what no row needs.") % words
@@ -145,7 +146,7 @@ def _too_many() -> str:
 def _list_files(packed: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     members = packed.infolist()
     if len(members) > MOST_FILES:
-        reject(_too_many())
+        reject(_say_too_many())
     seen: set[str] = set()
     total = 0
     for member in members:
@@ -175,7 +176,7 @@ def _check_name(member: zipfile.ZipInfo) -> None:
     given = member.orig_filename.replace("\\", "/")
     if "\0" in given or given.startswith("/") or ".." in given.split("/") or given[1:2] == ":":
         reject(
-            _("The name %s in the zip file leads out of it. Make the zip file from inside of the folder.")
+            _("The name %s in the zip file leads out of it. Create the zip file from inside the folder.")
             % shorten(given)
         )
 
@@ -187,7 +188,7 @@ def _check_file(member: zipfile.ZipInfo, name: str) -> None:
     if kind not in (0, stat.S_IFREG):
         reject(_("%s in the zip file is a link or a device. Add the file itself.") % shown)
     if name.lower().endswith(ARCHIVES):
-        reject(_("%s is an archive inside of the zip file. Add the files in it themselves.") % shown)
+        reject(_("%s is an archive inside the zip file. Add the files in it themselves.") % shown)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         reject(_("%s is compressed in a way that can't be read here. Make an ordinary zip file.") % shown)
     if name.lower().endswith(ROWS) and (reason := spec.why_too_large(member.file_size)):

@@ -41,9 +41,9 @@ class Judge:
             return self._refused[address]
         shown = printable(address[:LONGEST_SHOWN])
         if not address.startswith("gs://"):
-            return _name_only(address, shown)
+            return _say_not_stored(address, shown)
         if file := places.own_file(self._owner.pk, address):
-            return None if file in self._fresh or file in self._known else _lost(shown)
+            return None if file in self._fresh or file in self._known else _say_lost(shown)
         if reason := policies.why_not_read(self._owner, address):
             return reason, _("Remove the image, or refer to one that you have access to.")
         if canonical(address) != address:
@@ -56,7 +56,7 @@ class Judge:
         return frozenset(files.distinct())
 
 
-def _name_only(address: str, shown: str) -> tuple[str, str]:
+def _say_not_stored(address: str, shown: str) -> tuple[str, str]:
     if address.lower().startswith(("http:", "https:")):
         remedy = _("Upload the rows and their images together as a zip file, or refer to images by gs:// paths.")
         return _("Images on the web are never fetched: %s.") % shown, remedy
@@ -64,6 +64,6 @@ def _name_only(address: str, shown: str) -> tuple[str, str]:
     return _("The image %s is not among the images of this dataset.") % shown, remedy
 
 
-def _lost(shown: str) -> tuple[str, str]:
+def _say_lost(shown: str) -> tuple[str, str]:
     remedy = _("Upload the zip file with the rows and their images again.")
     return _("The console has no image for %s.") % shown, remedy

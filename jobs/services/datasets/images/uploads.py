@@ -16,9 +16,10 @@ from jobs.errors import DatasetRejected, ImageRefused
 from jobs.files import store
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, spec
-from jobs.services.datasets.file import CHUNK, Line, Lines
+from jobs.services.datasets.file import CHUNK, Line, Lines, measure_size
 from jobs.services.datasets.rows import read_json, read_object
 from jobs.services.image_files.batch import Batch
+from jobs.services.image_files.image_file import LARGEST_FILE
 from jobs.text.deferred import gettext as _, ngettext
 
 from . import kept, places
@@ -50,7 +51,7 @@ def create(
     what it is. Raises DatasetRejected."""
     if not is_zip(file):
         return _create(owner, file, file_name, name, progress, None, [])
-    if reason := spec.why_too_large(_size_of(file)):
+    if reason := spec.why_too_large(measure_size(file)):
         raise DatasetRejected(reason)
     if not settings.VERTEX_BUCKET:
         raise DatasetRejected(_("There is no bucket for images. Set VERTEX_BUCKET, or upload rows without images."))
@@ -70,12 +71,6 @@ def _create(
         owner, file=file, file_name=file_name, name=name, progress=progress, origin=origin, judge=judge
     )
     return made, False
-
-
-def _size_of(file: IO[bytes]) -> int:
-    size = file.seek(0, 2)
-    file.seek(0)
-    return size
 
 
 @contextmanager
@@ -147,7 +142,8 @@ def _keep_images(owner: User, archive: Archive, names: list[str]) -> Unpacked:
 
 def _keep_image(owner: User, archive: Archive, member: str, batch: Batch, unpacked: Unpacked) -> str:
     """Its file; nothing, with the reason by the name of the member, for one that cannot be used."""
-    content = archive.read(member)
+    # One byte more than may be tells that it is too large.
+    content = archive.read(member, LARGEST_FILE + 1)
     try:
         image = batch.clean(content, shorten(member))
     except ImageRefused as error:

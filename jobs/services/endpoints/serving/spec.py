@@ -162,7 +162,7 @@ def find_conflicts(
 ) -> Iterator[Problem]:
     """Of those that do not go together, or not with the machine."""
     if options.idle_minutes is not None and shared_address:
-        sentence = _("Scaling to zero needs the dedicated DNS. Turn that on, or leave this empty.")
+        sentence = _("Scaling to zero needs dedicated DNS. Clear “Turn off dedicated DNS”, or leave this empty.")
         yield Problem("not_offered", "idle_minutes", sentence)
     if options.flex_start_hours is not None and spot:
         sentence = _("A machine is either Spot or Flex-start. Choose one of them.")

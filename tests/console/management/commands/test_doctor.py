@@ -20,13 +20,18 @@ def run_doctor(**environment: str) -> tuple[int, list[str], str]:
 
 def test_doctor_says_what_would_be_used_and_why(tmp_path: Path) -> None:
     driver = tmp_path / "nvidia-smi"
-    driver.write_text(f"#!/bin/sh\necho '{CARD}'\n")
+    driver.write_text(f"#!/bin/sh\nenv > '{tmp_path}/seen'\necho '{CARD}'\n")
     driver.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     code, lines, problem = run_doctor(
-        PATH=path, DJANGO_SETTINGS_MODULE="console.settings", VERTEX_PROJECT="mine", VERTEX_API_ENDPOINT=""
+        PATH=path,
+        DJANGO_SETTINGS_MODULE="console.settings",
+        VERTEX_PROJECT="mine",
+        VERTEX_API_ENDPOINT="",
+        EMAIL_HOST_PASSWORD="planted",
     )
     assert (code, problem) == (0, "")
+    assert "planted" not in (tmp_path / "seen").read_text()
     assert lines[:2] == [
         "Vertex AI of the project mine trains and serves. On this machine:",
         "GPU: NVIDIA GeForce RTX 4090, 25.8 GB of memory, 24.1 GB free, compute capability 8.9",

@@ -71,7 +71,7 @@ def test_what_is_typed_wrong_is_said_beside_its_field(visitor: Client) -> None:
     assert response.status_code == 422
     assert "Enter organization/model, such as Qwen/Qwen3-0.6B" in shown
     assert "A token has no spaces and only ASCII characters." in shown
-    assert "a b" not in response.content.decode().split("hf_")[0].split('name="token"')[1][:200]
+    assert 'value="a b"' not in response.content.decode()
 
 
 def test_a_failure_says_why_and_takes_a_token(visitor: Client, fake_gateway: FakeGateway) -> None:
@@ -90,7 +90,7 @@ def test_a_failure_says_why_and_takes_a_token(visitor: Client, fake_gateway: Fak
         ({"licence": ""}, "Its publisher names no licence."),
         ({"licence": "cc-by-nc-nd-4.0"}, "Its licence forbids commercial use."),
         ({"licence": "cc-by-nd-4.0"}, "Its licence forbids sharing changed versions"),
-        ({"gated": True}, "Its publisher grants access one person at a time."),
+        ({"gated": True}, "Its publisher grants access to each person separately."),
         ({"chat_template": False}, "It has no chat template"),
         ({"model": "hf-acme/tiny@001"}, "These files are here already, as hf-acme/tiny@001."),
         ({"needed": 2**40, "free": 2**30}, "Make room on it first."),
@@ -117,7 +117,7 @@ def test_while_one_of_several_files_fits_there_is_room(visitor: Client) -> None:
 def test_who_was_slower_is_told(visitor: Client) -> None:
     row = factories.model_import(state="READY")
     response = visitor.post(page_of(row, "pause"))
-    assert (response.status_code, "The import has gone on meanwhile." in words(response)) == (409, True)
+    assert (response.status_code, "The import has moved on in the meantime." in words(response)) == (409, True)
 
 
 def test_others_see_why_they_cannot_import(client: Client, team_mate: User) -> None:
@@ -137,7 +137,7 @@ def test_on_google_cloud_the_page_says_where_the_models_are(visitor: Client, set
 def test_cancelling_says_that_nothing_was_added(visitor: Client) -> None:
     row = factories.model_import(state="FOUND")
     response = visitor.post(page_of(row, "cancel"), follow=True)
-    assert "Cancelled. Nothing was added." in words(response)
+    assert words(response).count("Cancelled. Nothing was added.") == 1
 
 
 def test_an_import_of_somebody_else_is_not_there(visitor: Client, team_mate: User) -> None:

@@ -459,7 +459,10 @@ def test_they_are_the_endpoints(signed_in, on_google):
         ({"location": "us-west1"}, "The console isn&#x27;t configured for the region us-west1."),
         ({"idle_minutes": "2"}, "Enter a whole number of minutes from 5 to 480."),
         ({"idle_minutes": "x"}, "Enter a whole number of minutes from 5 to 480."),
-        ({"idle_minutes": "9", "shared_address": "on"}, "Scaling to zero needs the dedicated DNS."),
+        (
+            {"idle_minutes": "9", "shared_address": "on"},
+            "Scaling to zero needs dedicated DNS. Clear “Turn off dedicated DNS”, or leave this empty.",
+        ),
         ({"flex_start_hours": "2", "spot": "on"}, "A machine is either Spot or Flex-start."),
         ({"reservation": "SPECIFIC_RESERVATION"}, "Enter the reservations, from 1 to 10, one on each line."),
         ({"endpoint_labels": "Team"}, "Line 1: enter a label as key=value"),

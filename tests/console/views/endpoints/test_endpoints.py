@@ -396,6 +396,16 @@ def test_a_lease_counts_down_and_can_be_extended(visitor):
     assert endpoint.undeploy_at == until + timedelta(hours=3)
 
 
+@pytest.mark.parametrize(("server", "is_named"), [("", True), ("http://127.0.0.1:1", False)])
+def test_cloud_monitoring_is_named_only_where_it_counts(visitor, settings, server, is_named):
+    settings.VERTEX_API_ENDPOINT = server
+    undeploy_at = timezone.now() + timedelta(hours=2)
+    endpoint = factories.ready_endpoint(lease_kind="IDLE", lease_hours=3, undeploy_at=undeploy_at)
+    sentence = "Requests from other programs count only where Cloud Monitoring reports them."
+    pages = [words(visitor.get(address)) for address in ("/endpoints/", url(endpoint))]
+    assert [sentence in page for page in pages] == [is_named] * 2
+
+
 def make_report(endpoint, *parts, kind="1h", **values):
     """Cloud Monitoring's answer: requests, errors and latency of the last parts of the period."""
     period, now = reports.PERIODS[kind], timezone.now().replace(second=0, microsecond=0)

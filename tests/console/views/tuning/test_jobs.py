@@ -229,7 +229,7 @@ def test_a_job_that_ended_early_offers_to_go_on(visitor, settings, state, words_
 @pytest.mark.parametrize(
     ("endpoint", "checkpoints", "reason"),
     [
-        ("http://127.0.0.1:1", [], "No checkpoint was found in its output folder"),
+        ("http://127.0.0.1:1", [], "No checkpoint was found in its output directory"),
         ("", [{"checkpoint_id": "1", "epoch": 1, "step": 5}], "The checkpoint holds an adapter only"),
     ],
 )
@@ -570,7 +570,7 @@ def test_a_curve_that_comes_later_brings_its_chart(visitor):
     ("values", "said"),
     [
         ({"log_source": "logging"}, "From Cloud Logging."),
-        ({"log_source": "bucket"}, "From the file that the training wrote into its output folder."),
+        ({"log_source": "bucket"}, "From the file that the training wrote into its output directory."),
         ({"log_problem": "Run: gcloud this"}, "Cloud Logging can't be read:</strong> Run: gcloud this"),
     ],
 )

@@ -67,7 +67,7 @@ def test_before_a_deletion_it_is_said_what_it_frees_and_what_uses_it(visitor):
 def test_files_that_stay_cost_something_in_google_s_storage_alone(visitor, settings, server, is_charged):
     settings.VERTEX_API_ENDPOINT = server
     text = seen(visitor, f"{URL}?job={ended().pk}")
-    assert ("stay in the output folder" in text, "Cloud Storage" in text) == (True, is_charged)
+    assert ("stay in the output directory" in text, "Cloud Storage" in text) == (True, is_charged)
 
 
 @pytest.mark.parametrize(("typed", "is_gone"), [("", False), ("captain", False), ("Captain", True)])

@@ -62,7 +62,7 @@ def summary(response):
     found = LexborHTMLParser(response.text).css_first("#summary")
     names, values = found.css("dt"), found.css("dd")
     text = {one.text().strip(): " ".join(two.text().split()) for one, two in zip(names, values, strict=True)}
-    return {name: text[name] for name in text if name not in {"Name", "Base model", "Output path", "Training"}}
+    return {name: text[name] for name in text if name not in {"Name", "Base model", "Output directory", "Training"}}
 
 
 def test_the_summary_counts_all_jobs_of_the_sweep_also_while_it_is_typed(wizard, settings):

@@ -1,12 +1,13 @@
-import io
+import threading
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from jobs.errors import ImageRefused
 from jobs.services.image_files.batch import IMAGES_A_CHILD, Batch
+from jobs.services.image_files.image_file import AT_ONCE
 from tests.support import factories
+from tests.support.images import animate, draw, turn
 
 pytestmark = pytest.mark.threat("T10")
 TALKS = (
@@ -18,25 +19,6 @@ PICTURE = (
     "head = {'content_type': 'image/png', 'width': 1, 'height': 1, 'turned': False, 'size': len(content)}\n"
     "    sys.stdout.buffer.write(json.dumps(head).encode() + b'\\n' + content); sys.stdout.flush()\n"
 )
-
-
-def drawn(kind: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", (60, 40), "red").save(content, kind, **options)
-    return content.getvalue()
-
-
-def animated(kind: str) -> bytes:
-    content = io.BytesIO()
-    frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue", "green")]
-    frames[0].save(content, kind, save_all=True, append_images=frames[1:], duration=100)
-    return content.getvalue()
-
-
-def turned() -> bytes:
-    tags = Image.Exif()
-    tags[0x0112] = 6
-    return drawn("JPEG", exif=tags)
 
 
 def outcomes(batch: Batch, *contents: bytes) -> list[str]:
@@ -54,8 +36,8 @@ def test_each_is_drawn_anew_or_refused_by_itself() -> None:
     """A bad one between good ones takes nothing away from them."""
     with Batch(side=50) as batch:
         found = outcomes(
-            batch, drawn("PNG"), b"\x89PNG\r\n\x1a\n" + b"x" * 50, drawn("WEBP"), turned(), animated("GIF"),
-            animated("PNG"), animated("WEBP"), drawn("GIF"), b"", b"<svg/>", drawn("JPEG"),
+            batch, draw("PNG"), b"\x89PNG\r\n\x1a\n" + b"x" * 50, draw("WEBP"), turn(), animate("GIF"),
+            animate("PNG"), animate("WEBP"), draw("GIF"), b"", b"<svg/>", draw("JPEG"),
         )  # fmt: skip
     moves = "it is animated. Save the frame that the model should see as PNG or JPEG."
     assert found == [
@@ -108,6 +90,19 @@ def test_one_that_dies_of_what_came_before_is_tried_alone(tmp_path: Path) -> Non
     (tmp_path / "child.py").write_text(TALKS + third + PICTURE)
     with Batch(side=896, program=tmp_path / "child.py") as batch:
         assert outcomes(batch, *[factories.png()] * 7) == ["image/png 1x1"] * 7
+
+
+def test_it_waits_until_no_others_open_as_many_as_may_be() -> None:
+    found: list[str] = []
+    content = factories.png()
+    with Batch(side=896) as batch:
+        thread = threading.Thread(target=lambda: found.extend(outcomes(batch, content)))
+        with AT_ONCE, AT_ONCE:
+            thread.start()
+            thread.join(1)
+            assert (thread.is_alive(), found) == (True, [])
+        thread.join(20)
+    assert found == ["image/png 40x30"]
 
 
 def test_no_child_is_left(tmp_path: Path) -> None:

@@ -157,8 +157,8 @@ def test_what_is_refused_names_the_place_and_the_remedy_and_not_whether_it_exist
     factories.job(owner=bob, output_uri=f"{BUCKET}/there")
     answers = {policies.why_not_read(ann, f"{BUCKET}/{name}").replace(name, "NAME") for name in ("there", "nowhere")}
     assert answers == {
-        f"You have no access to {BUCKET}/NAME. You can use your own datasets, the output folders of your own tuning "
-        "jobs, and folders that an administrator shares with you."
+        f"You have no access to {BUCKET}/NAME. You can use your own datasets, the output directories of your own "
+        "tuning jobs, and folders that an administrator shares with you."
     }
     answers = {
         policies.why_not_claim(ann, f"{BUCKET}/{name}", uuid4()).replace(name, "NAME") for name in ("there", "nowhere")

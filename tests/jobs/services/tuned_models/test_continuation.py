@@ -89,7 +89,11 @@ def test_google_continues_from_whole_models_only(owner, settings):
     [
         ({"state": "RUNNING"}, "", "Only a job that failed or was cancelled can be resumed."),
         ({"state": "RUNNING"}, "1", "A tuning can be continued when it has ended."),
-        ({"checkpoints": []}, "", "No checkpoint was found in its output folder, so there is nothing to resume from."),
+        (
+            {"checkpoints": []},
+            "",
+            "No checkpoint was found in its output directory, so there is nothing to resume from.",
+        ),
         ({"started_at": None}, "", "The training had not begun, so there is nothing to resume from."),
         ({}, "3", "The job doesn't have this checkpoint. Check the list again."),
         (

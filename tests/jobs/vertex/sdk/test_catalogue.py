@@ -116,10 +116,18 @@ def test_precisions_of_the_local_server(settings):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [10**400, float("inf"), float("nan"), -1, "fast", None])
+def test_a_pace_that_no_machine_has_is_left_out(settings, number):
+    entries = [{"title": "Training pace", "content": json.dumps({"FULL": {"load": 1, "step": 1, "token": number}})}]
+    (model,) = listed(settings, GEMMA | {"supportedActions": {"viewRestApi": {"documentations": entries}}})
+    assert model.paces == {}
+
+
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", '{"base": 1}', *(json.dumps({"base": [Q8_0 | wrong]}) for wrong in (
+    ["", "{", "[]", "[" * 100_000, '{"base": 1}', *(json.dumps({"base": [Q8_0 | wrong]}) for wrong in (
         {"kind": "<b>"}, {"bytes": -1}, {"bytes": "many"}, {"memory": 10**20}, {"tokens_per_second": "fast"},
+        {"bytes": float("inf")}, {"tokens_per_second": 10**400},
     ))],
 )  # fmt: skip
 def test_what_is_no_list_of_precisions_is_left_out(settings, content):

@@ -2,7 +2,7 @@ import pytest
 
 from jobs.vertex.errors import Refused
 from jobs.vertex.sdk import Gateway
-from jobs.vertex.sdk.outside_text import LONGEST, clean
+from jobs.vertex.sdk.outside_text import LONGEST, clean, read_object
 from tests.support.misbehaving_server import answer, bad_server
 
 NAME = "projects/1/locations/us-central1/tuningJobs/1"
@@ -13,6 +13,11 @@ READABLE = "no\\x00 \\ud800room\n\\u202eat all"
 def test_text_from_outside():
     assert clean(FORGED) == READABLE
     assert len(clean("x" * (LONGEST + 1))) == LONGEST
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "7", "null", '{"a":' * 100_000])
+def test_what_is_no_object_is_an_empty_one(text):
+    assert read_object(text) == {}
 
 
 def test_a_refusal_says_nothing_that_a_row_cannot_hold(settings):

@@ -25,28 +25,28 @@ def advance(row: ModelImport, after: timedelta = LATER) -> bool:
     return came
 
 
-def found(owner: User, **asked: Any) -> ModelImport:
+def inspect(owner: User, **asked: Any) -> ModelImport:
     row = imports.begin(owner, "acme/Tiny", **asked)
     advance(row)
     assert row.state == State.FOUND
     return row
 
 
-def begun(owner: User, **asked: Any) -> ModelImport:
-    row = found(owner, **asked)
+def start_download(owner: User, **asked: Any) -> ModelImport:
+    row = inspect(owner, **asked)
     imports.download(row)
     advance(row)
     return row
 
 
 def test_nothing_is_downloaded_before_a_person_agrees(owner: User, fake_gateway: FakeGateway) -> None:
-    row = found(owner)
+    row = inspect(owner)
     assert (row.facts["family"], row.total_bytes, fake_gateway.imports.started) == ("Llama", 5_000_000, [])
     assert imports.due(timezone.now() + LATER) == []
 
 
 def test_from_the_order_to_the_model(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner, token="hf_secret")
+    row = start_download(owner, token="hf_secret")
     fake_gateway.imports.set(row.pk, "RUNNING", stage="fetching", done=2_500_000, total=5_000_000)
     assert (advance(row), row.state, row.percent, row.stage) == (False, "WAITING", 50, "fetching")
     fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
@@ -68,7 +68,7 @@ def test_a_token_that_another_key_sealed_is_asked_for_again(owner: User, setting
 
 
 def test_what_a_restart_cut_off_is_started_again_with_the_token(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner, token="hf_secret")
+    row = start_download(owner, token="hf_secret")
     fake_gateway.imports.set(row.pk, "INTERRUPTED")
     advance(row)
     fake_gateway.imports.begun.clear()
@@ -78,7 +78,7 @@ def test_what_a_restart_cut_off_is_started_again_with_the_token(owner: User, fak
 
 
 def test_it_is_paused_and_resumed(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner)
+    row = start_download(owner)
     imports.pause(row)
     advance(row)
     assert (row.state, row.is_told, fake_gateway.imports.get(str(row.pk)).state) == (State.PAUSED, True, "PAUSED")
@@ -89,14 +89,14 @@ def test_it_is_paused_and_resumed(owner: User, fake_gateway: FakeGateway) -> Non
 
 
 def test_what_the_server_paused_says_why(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner, token="hf_secret")
+    row = start_download(owner, token="hf_secret")
     fake_gateway.imports.set(row.pk, "PAUSED", message="The disk is full.")
     advance(row)
     assert (row.state, row.error, bool(row.token)) == (State.PAUSED, "The disk is full.", True)
 
 
 def test_what_failed_is_tried_again_and_forgets_the_token(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner, token="hf_secret")
+    row = start_download(owner, token="hf_secret")
     fake_gateway.imports.set(row.pk, "FAILED", message="The checksum differs.")
     advance(row)
     assert (row.state, row.error, row.token) == (State.FAILED, "The checksum differs.", "")
@@ -116,7 +116,7 @@ def test_a_repository_that_is_refused_is_looked_at_again_with_a_token(owner: Use
 
 
 def test_an_order_is_repeated_until_the_server_takes_it(owner: User, fake_gateway: FakeGateway) -> None:
-    row = found(owner)
+    row = inspect(owner)
     imports.download(row)
     fake_gateway.fail("imports.start", Unavailable("Away.", "UNAVAILABLE"))
     advance(row)
@@ -132,7 +132,7 @@ def test_an_order_is_repeated_until_the_server_takes_it(owner: User, fake_gatewa
 
 
 def test_an_order_that_is_refused_fails(owner: User, fake_gateway: FakeGateway) -> None:
-    row = found(owner)
+    row = inspect(owner)
     imports.download(row)
     fake_gateway.fail("imports.start", Refused("Two at once.", "ALREADY_EXISTS"))
     advance(row)
@@ -140,7 +140,7 @@ def test_an_order_that_is_refused_fails(owner: User, fake_gateway: FakeGateway) 
 
 
 def test_what_a_person_asks_for_while_the_worker_asks_wins(owner: User, fake_gateway: FakeGateway) -> None:
-    row = begun(owner)
+    row = start_download(owner)
     fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
     fake_gateway.during("imports.get", lambda: imports.cancel(ModelImport.objects.get()))
     assert (advance(row), row.state) == (False, State.CANCELLED)
@@ -195,7 +195,7 @@ def test_without_a_key_the_setting_is_named(owner: User, settings) -> None:
 
 def test_a_disk_that_is_too_small_is_said_before_the_download(owner: User, fake_gateway: FakeGateway) -> None:
     fake_gateway.imports.facts = {"needed": 10 * 2**30, "free": 2**30}
-    row = found(owner)
+    row = inspect(owner)
     with pytest.raises(NotAllowedNow, match="The import needs 10240 MB, and the disk has 1024 MB left."):
         imports.download(row)
 
@@ -204,7 +204,7 @@ def test_a_smaller_file_may_fit_where_the_proposed_one_does_not(owner: User, fak
     choices = [{"name": "a-Q2.gguf", "size": 2**30}, {"name": "a-Q4_K_M.gguf", "size": 5 * 2**30}]
     free = {"needed": 6 * 2**30, "free": 3 * 2**30}
     fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf", **free}
-    row = found(owner)
+    row = inspect(owner)
     with pytest.raises(NotAllowedNow, match="The import needs 6144 MB"):
         imports.download(row)
     imports.download(row, "a-Q2.gguf")
@@ -214,7 +214,7 @@ def test_a_smaller_file_may_fit_where_the_proposed_one_does_not(owner: User, fak
 def test_of_several_files_one_of_them_is_chosen(owner: User, fake_gateway: FakeGateway) -> None:
     choices = [{"name": "a-Q4_K_M.gguf", "size": 1}, {"name": "a-Q8_0.gguf", "size": 2}]
     fake_gateway.imports.facts = {"choices": choices, "file": "a-Q4_K_M.gguf"}
-    row = found(owner)
+    row = inspect(owner)
     with pytest.raises(NotAllowedNow, match="Choose one of the files"):
         imports.download(row, "b.gguf")
     imports.download(row, "a-Q8_0.gguf")
@@ -223,7 +223,7 @@ def test_of_several_files_one_of_them_is_chosen(owner: User, fake_gateway: FakeG
 
 
 def test_old_ones_go_and_leave_nothing_on_the_server(owner: User, fake_gateway: FakeGateway) -> None:
-    row = found(owner)
+    row = inspect(owner)
     done = factories.model_import(state="READY")
     ModelImport.objects.update(created_at=timezone.now() - imports.KEPT * 2)
     imports.prune(timezone.now())

@@ -1,5 +1,6 @@
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from jobs.services.datasets.images.judge import Judge
 from jobs.services.datasets.images.parts import RowImage
 from jobs.services.datasets.measure import AN_IMAGE
 from tests.support import factories
+from tests.support.images import animate, draw, turn
 from tests.support.stored import path_of
 from tests.support.zips import lines, make_contents_row, make_row, pack, pack_images
 
@@ -33,25 +35,6 @@ def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
 
 def addresses(dataset: Dataset) -> list[str]:
     return [row["messages"][0]["content"][0]["image_url"]["url"] for row in rows_of(dataset)]
-
-
-def drawn(kind: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", (60, 40), "red").save(content, kind, **options)
-    return content.getvalue()
-
-
-def animated() -> bytes:
-    content = io.BytesIO()
-    frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue")]
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
-    return content.getvalue()
-
-
-def turned() -> bytes:
-    tags = Image.Exif()
-    tags[0x0112] = 6
-    return drawn("JPEG", exif=tags)
 
 
 def test_rows_name_their_images_in_the_bucket(owner: User) -> None:
@@ -74,7 +57,7 @@ def test_images_count_as_tokens(owner: User) -> None:
 
 def test_in_gemini_s_words_the_type_is_that_of_what_is_kept(owner: User) -> None:
     rows = lines(make_contents_row("a.webp", "image/webp"), make_contents_row("b.png"))
-    dataset = upload(owner, pack({"rows.jsonl": rows, "a.webp": drawn("WEBP"), "b.png": drawn("PNG")}))
+    dataset = upload(owner, pack({"rows.jsonl": rows, "a.webp": draw("WEBP"), "b.png": draw("PNG")}))
     found = [row["contents"][0]["parts"][0]["fileData"] for row in rows_of(dataset)]
     assert [(one["mimeType"], one["fileUri"][-4:]) for one in found] == [("image/jpeg", ".jpg"), ("image/png", ".png")]
     assert (dataset.is_usable, dataset.format) == (True, "contents")
@@ -82,8 +65,8 @@ def test_in_gemini_s_words_the_type_is_that_of_what_is_kept(owner: User) -> None
 
 def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
     large = b"\x89PNG\r\n\x1a\n" + bytes(10 * 2**20)
-    files = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"x" * 99, "moves.gif": animated(), "text.png": b"hello",
-             "none.png": b"", "large.png": large, "good.png": drawn("PNG")}  # fmt: skip
+    files = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"x" * 99, "moves.gif": animate("GIF"), "text.png": b"hello",
+             "none.png": b"", "large.png": large, "good.png": draw("PNG")}  # fmt: skip
     names = ["good.png", *list(files)[:5], "lost.png", "https://example.com/cat.png", "gs://ab/c.png"]
     dataset = upload(owner, pack({"rows.jsonl": lines(*map(make_row, names)), **files}))
     assert (dataset.valid_rows, dataset.invalid_rows) == (1, 8)
@@ -104,8 +87,20 @@ def test_what_is_wrong_with_images_is_said_by_row(owner: User) -> None:
     assert [problem["line"] for problem in datasets.problems_jsonl(dataset)] == list(range(2, 10))
 
 
+def test_of_an_image_that_is_too_large_no_more_is_read_than_tells_so(owner: User) -> None:
+    content = pack({"rows.jsonl": lines(make_row("a.png")), "a.png": bytes(100 * 2**20)})
+    tracemalloc.start()
+    try:
+        dataset = upload(owner, content)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert dataset.problems[0]["problem"].startswith("a.png is larger than 10 MB.")
+    assert peak < 40 * 2**20
+
+
 def test_notes_name_what_was_turned_and_what_no_row_needs(owner: User) -> None:
-    files = {"a.jpg": turned(), "x.png": b"", "notes.txt": b"Hello"}
+    files = {"a.jpg": turn(), "x.png": b"", "notes.txt": b"Hello"}
     dataset = upload(owner, pack({"rows.jsonl": lines(make_row("a.jpg")), **files}))
     assert dataset.notes == [
         "1 image came with the rows.",

@@ -13,19 +13,7 @@ from console.views import (
 )
 from console.views.accounts import accounts, reauthentication
 from console.views.catalogue import imports as model_imports, model_detail, model_garden, weights
-from console.views.chat import (
-    bulk as chat_many,
-    code,
-    conversation_list,
-    conversations,
-    export,
-    images,
-    leave,
-    settings,
-    shared_links,
-    tree,
-)
-from console.views.comparisons import base, columns, comparisons, votes
+from console.views.chat import leave
 from console.views.datasets import (
     datasets,
     derive,
@@ -63,6 +51,8 @@ from console.views.tuning import (
     sweeps as tuning_sweeps,
     takeaway,
 )
+
+from .studio import chat_urls, compare_urls
 
 model_garden_urls = [
     path("model-garden/", model_garden.index, name="model-garden"),
@@ -195,7 +185,7 @@ dataset_urls = [
     path("datasets/<uuid:pk>/duplicates/", dataset_works.duplicates, name="dataset-duplicates"),
     path("datasets/<uuid:pk>/duplicates/remove/", dataset_works.remove_duplicates, name="dataset-duplicates-remove"),
     path("datasets/<uuid:pk>/changes/", dataset_works.changes, name="dataset-changes"),
-    path("datasets/<uuid:pk>/work/<slug:kind>/", dataset_works.progress, name="dataset-work"),
+    path("datasets/<uuid:pk>/progress/<slug:kind>/", dataset_works.progress, name="dataset-work"),
     path("datasets/<uuid:pk>/versions/", datasets.versions, name="dataset-versions"),
     path("datasets/<uuid:pk>/file/", datasets.download, name="dataset-download"),
     path("datasets/<uuid:pk>/problems.jsonl", datasets.problems, name="dataset-problems"),
@@ -204,84 +194,6 @@ dataset_urls = [
     path("datasets/<uuid:pk>/convert/", derive.convert, name="dataset-convert"),
     path("datasets/<uuid:pk>/split/", derive.split, name="dataset-split"),
     path("datasets/<uuid:pk>/delete/", datasets.delete, name="dataset-delete"),
-]
-
-chat_urls = [
-    path("studio/chat/", conversations.index, name="chat"),
-    path("studio/chat/<uuid:pk>/", conversations.conversation, name="chat-conversation"),
-    path("studio/chat/<uuid:pk>/send/", conversations.send, name="chat-send"),
-    path("studio/chat/<uuid:pk>/draft/", conversations.draft, name="chat-draft"),
-    path("studio/chat/<uuid:pk>/options/", settings.options, name="chat-options"),
-    path("studio/chat/<uuid:pk>/delete/", conversations.delete, name="chat-delete"),
-    path("studio/chat/turns/<uuid:pk>/", conversations.turn, name="chat-turn"),
-    path("studio/chat/turns/<uuid:pk>/stop/", conversations.stop, name="chat-stop"),
-    path("studio/chat/pictures/", images.add, name="chat-picture-add"),
-    path("studio/chat/pictures/<uuid:pk>/", images.show, name="chat-picture"),
-    path("studio/chat/pictures/<uuid:pk>/alt/", images.describe, name="chat-picture-alt"),
-    path("studio/chat/pictures/<uuid:pk>/remove/", images.remove, name="chat-picture-remove"),
-    # The list, and the chat as a whole.
-    path("studio/chat/chats/", conversation_list.index, name="chat-list"),
-    path("studio/chat/chats/delete/", chat_many.delete, name="chat-delete-many"),
-    path("studio/chat/chats/dataset/", chat_many.dataset, name="chat-dataset-many"),
-    path("studio/chat/chats/training.jsonl", chat_many.export, name="chat-export-many"),
-    path("studio/chat/<uuid:pk>/rename/", tree.rename, name="chat-rename"),
-    path("studio/chat/<uuid:pk>/pin/", tree.pin, name="chat-pin"),
-    path("studio/chat/<uuid:pk>/endpoint/", tree.endpoint, name="chat-endpoint"),
-    path("studio/chat/<uuid:pk>/export.<slug:form>", export.export, name="chat-export"),
-    # One turn.
-    path("studio/chat/turns/<uuid:pk>/retry/", tree.retry, name="chat-retry"),
-    path("studio/chat/turns/<uuid:pk>/drop-oldest/", tree.drop_oldest, name="chat-drop-oldest"),
-    path("studio/chat/<uuid:pk>/send-all/", tree.send_all, name="chat-send-all"),
-    path("studio/chat/turns/<uuid:pk>/waiting/", conversations.waiting, name="chat-waiting"),
-    path("studio/chat/turns/<uuid:pk>/continue/", tree.go_on, name="chat-continue"),
-    path("studio/chat/turns/<uuid:pk>/edit/", tree.edit, name="chat-edit"),
-    path("studio/chat/turns/<uuid:pk>/show/", tree.show, name="chat-show"),
-    path("studio/chat/turns/<uuid:pk>/rate/", tree.rate, name="chat-rate"),
-    path("studio/chat/turns/<uuid:pk>/branch/", tree.branch, name="chat-branch"),
-    path("studio/chat/turns/<uuid:pk>/row/", votes.chat_row, name="chat-row"),
-    path("studio/chat/turns/<uuid:pk>/delete/", tree.delete_turn, name="chat-turn-delete"),
-    path("studio/chat/<uuid:pk>/code/", code.code, name="chat-code"),
-    # Presets of parameters.
-    path("studio/chat/<uuid:pk>/presets/", settings.save_preset, name="chat-preset-save"),
-    path("studio/chat/<uuid:pk>/presets/use/", settings.use_preset, name="chat-preset-use"),
-    path("studio/chat/<uuid:pk>/presets/delete/", settings.delete_preset, name="chat-preset-delete"),
-    # Links for others.
-    path("studio/chat/links/", shared_links.links, name="chat-links"),
-    path("studio/chat/links/<uuid:pk>/revoke/", shared_links.revoke, name="chat-link-revoke"),
-    path("studio/chat/<uuid:pk>/share/", shared_links.share, name="chat-share"),
-    path("shared/<str:token>/", shared_links.show_shared, name="shared"),
-    path("shared/<str:token>/pictures/<uuid:picture>", shared_links.show_shared_image, name="shared-picture"),
-]
-
-compare_urls = [
-    path("studio/compare/", comparisons.index, name="compare"),
-    path("studio/compare/base/", base.compare, name="compare-base"),
-    path("studio/compare/base/<uuid:pk>/", base.deploy, name="compare-base-deploy"),
-    path("studio/compare/<uuid:pk>/", comparisons.detail, name="compare-detail"),
-    path("studio/compare/<uuid:pk>/send/", comparisons.send, name="compare-send"),
-    path("studio/compare/<uuid:pk>/waiting/", base.waiting, name="compare-waiting"),
-    path("studio/compare/<uuid:pk>/draft/", comparisons.draft, name="compare-draft"),
-    path("studio/compare/<uuid:pk>/stop/", comparisons.stop_all, name="compare-stop-all"),
-    path("studio/compare/<uuid:pk>/blind/", comparisons.blind, name="compare-blind"),
-    path("studio/compare/<uuid:pk>/again/", comparisons.again, name="compare-again"),
-    path("studio/compare/<uuid:pk>/rename/", comparisons.rename, name="compare-rename"),
-    path("studio/compare/<uuid:pk>/export.<slug:form>", export.comparison, name="compare-export"),
-    path("studio/compare/<uuid:pk>/delete/", comparisons.delete, name="compare-delete"),
-    path("studio/compare/<uuid:pk>/vote/", votes.vote, name="compare-vote"),
-    path("studio/compare/<uuid:pk>/reveal/", votes.reveal, name="compare-reveal"),
-    path("studio/compare/<uuid:pk>/add/", columns.add, name="compare-add"),
-    path("studio/compare/columns/<uuid:pk>/endpoint/", columns.endpoint, name="compare-column-endpoint"),
-    path("studio/compare/columns/<uuid:pk>/options/", columns.options, name="compare-column-options"),
-    path("studio/compare/columns/<uuid:pk>/send-all/", columns.send_all, name="compare-column-send-all"),
-    path("studio/compare/columns/<uuid:pk>/remove/", columns.remove, name="compare-column-remove"),
-    path("studio/compare/answers/<uuid:pk>/", columns.answer, name="compare-answer"),
-    path("studio/compare/answers/<uuid:pk>/stop/", columns.stop, name="compare-answer-stop"),
-    path("studio/compare/answers/<uuid:pk>/retry/", columns.retry, name="compare-answer-retry"),
-    path("studio/compare/answers/<uuid:pk>/continue/", columns.go_on, name="compare-answer-continue"),
-    path("studio/compare/answers/<uuid:pk>/drop-oldest/", columns.drop_oldest, name="compare-drop-oldest"),
-    path("studio/compare/answers/<uuid:pk>/show/", columns.show, name="compare-answer-show"),
-    path("studio/compare/answers/<uuid:pk>/branch/", columns.branch, name="compare-answer-branch"),
-    path("studio/compare/answers/<uuid:pk>/row/", votes.row, name="compare-answer-row"),
 ]
 
 notification_urls = [
