@@ -32,6 +32,7 @@ QUERY = [
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
     "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
     "since", "about", "unread", "machine", "kind", "hours", "is", "bad", "show", "as",
+    "location", "precision", "context_tokens", "source", "sweep_1", "sweep_1_values", "training_machine",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
@@ -40,6 +41,7 @@ READ_QUERIES = [
     "dataset-versions", "dataset-edits", "dataset-duplicates", "dataset-row-edit",
     "settings", "settings-connection", "storage-browse", "storage-choose",
     "notifications", "notifications-latest", "settings-notifications", "compare-base-deploy",
+    "model-detail", "model-import",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -63,7 +65,7 @@ FIELDS = [
     "revision", "token", "file",
     "idle_minutes", "autoscaling_gpu", "autoscaling_cpu", "autoscaling_requests", "autoscaling_kv_cache",
     "autoscaling_waiting", "reservation", "reservations", "flex_start_hours", "service_account", "endpoint_labels",
-    "precision",
+    "precision", "context_tokens",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -146,7 +148,7 @@ def address(chance, name, things):
     }
     given |= {"deployed": ["4711", "x"]}
     given |= {"line": [0, 1, 10**30], "number": [0, 1, 10**30]}
-    given |= {"kind": ["search", "compare", "x" * 300], "file": ["x.png", "x" * 300]}
+    given |= {"kind": ["search", "compare", "x" * 300]}
     given |= {"pending_id": [uuid.UUID(int=0)]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"file": [f"{'0' * 64}.png", "x" * 300, "선"]}
