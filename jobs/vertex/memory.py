@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from jobs.vertex.values import Memory, TrainingMemory
+from jobs.vertex.machine import Memory, TrainingMemory
 
 MOST_BYTES = 2**60
 MOST_ENTRIES = 40

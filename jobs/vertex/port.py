@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from jobs.vertex.found import FoundPage
 from jobs.vertex.hub import Facts, ImportSpec, RemoteImport
+from jobs.vertex.machine import Gpu, Memory, Pace
 from jobs.vertex.skus import SkuPage
 from jobs.vertex.values import (
     CatalogueModel,
@@ -20,11 +21,8 @@ from jobs.vertex.values import (
     CustomJobSpec,
     DeploySpec,
     DeployToExistingSpec,
-    Gpu,
     Listing,
     LogLine,
-    Memory,
-    Pace,
     Point,
     RemoteEndpoint,
     RemoteOperation,

@@ -2,7 +2,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import NO_TOOLS, LicenceRequired, NotFound, Refused
-from jobs.vertex.values import CatalogueModel, Memory, Pace
+from jobs.vertex.machine import Memory, Pace
+from jobs.vertex.values import CatalogueModel
 from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobs.vertex.values import Credentials, Gpu
+from jobs.vertex.machine import Gpu
+from jobs.vertex.values import Credentials
 from tests.fakes.base import Part, remote
 
 if TYPE_CHECKING:

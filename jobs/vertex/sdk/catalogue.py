@@ -9,8 +9,9 @@ from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NO_TOOLS, Refused
+from jobs.vertex.machine import Memory, Pace
 from jobs.vertex.memory import parse_memory
-from jobs.vertex.values import CatalogueModel, MachineSpec, Memory, Pace, Precision
+from jobs.vertex.values import CatalogueModel, MachineSpec, Precision
 
 from . import clients
 from .messages import enum_name, raw

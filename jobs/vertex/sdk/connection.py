@@ -7,7 +7,8 @@ from typing import Any
 from django.conf import settings
 from google.api_core.exceptions import from_http_response
 
-from jobs.vertex.values import Credentials, Gpu
+from jobs.vertex.machine import Gpu
+from jobs.vertex.values import Credentials
 
 from . import clients
 from .outside_text import read_object

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from jobs.vertex.machine import Memory, TrainingMemory
 from jobs.vertex.memory import parse_memory
-from jobs.vertex.values import Memory, TrainingMemory
 
 MODE = {"fixed": 1, "rank": 2, "saving": 3, "step": 4, "answer": 5, "rows": {"16": 6, "8": 7}}
 TOLD = {"free": 10, "room": 20, "contexts": {"8192": 30}, "training": {"batch": 4, "modes": {"FULL": MODE}}}

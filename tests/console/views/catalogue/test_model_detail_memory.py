@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Endpoint, PublisherModel
-from jobs.vertex.values import Memory
+from jobs.vertex.machine import Memory
 from tests.console.views.catalogue.test_model_detail import URL, typed
 from tests.support import factories
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import PublisherModel, TuningDraft, TuningJob
-from jobs.vertex.values import Memory, TrainingMemory
+from jobs.vertex.machine import Memory, TrainingMemory
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard, training
 from tests.support import factories
 

@@ -13,8 +13,8 @@ from jobs.models import PublisherModel
 from jobs.services.costs import memory
 from jobs.services.costs.memory import Fit
 from jobs.vertex.errors import Unavailable
+from jobs.vertex.machine import Memory, TrainingMemory
 from jobs.vertex.memory import parse_memory
-from jobs.vertex.values import Memory, TrainingMemory
 from tests.support import factories
 from tests.support.factories import BASE_MODEL, NOW
 

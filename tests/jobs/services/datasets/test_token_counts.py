@@ -17,7 +17,7 @@ from jobs.services.costs import estimates
 from jobs.services.costs.pace import find_pace
 from jobs.services.datasets import policies as dataset_policies, token_counts
 from jobs.vertex.errors import NO_TOOLS, Refused, Unavailable
-from jobs.vertex.values import Pace
+from jobs.vertex.machine import Pace
 from tests.support import factories
 from tests.support.factories import BASE_MODEL, NOW
 from tests.support.share import one_of

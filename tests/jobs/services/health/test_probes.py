@@ -8,7 +8,7 @@ from django.utils import timezone
 from jobs.models import Heartbeat, ProbeResult
 from jobs.services.health import probes
 from jobs.vertex.errors import NotAuthorised, Unavailable
-from jobs.vertex.values import Gpu
+from jobs.vertex.machine import Gpu
 from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db

@@ -2,9 +2,10 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials as UserCredentials
 
+from jobs.vertex.machine import Gpu
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.sdk.connection import _describe, _time
-from jobs.vertex.values import Credentials, Gpu
+from jobs.vertex.values import Credentials
 from tests.support.misbehaving_server import answer, bad_server
 
 
