@@ -92,3 +92,28 @@ def test_sets_of_states_of_a_tuning_job_are_named_in_one_place() -> None:
             ):
                 found += [name] if ast.unparse(node.value.func) in ("frozenset", "set") else []
     assert found == []
+
+
+def modules_by_folder() -> dict[Path, list[Path]]:
+    """Of the program: neither tests nor migrations, and no package's own `__init__`."""
+    folders: dict[Path, list[Path]] = {}
+    for top in ("console", "jobs"):
+        for path in (ROOT / top).rglob("*.py"):
+            if "migrations" not in path.parts and path.name != "__init__.py":
+                folders.setdefault(path.parent, []).append(path)
+    return folders
+
+
+def test_no_folder_has_more_modules_than_a_reader_can_survey() -> None:
+    folders = modules_by_folder()
+    assert len(folders) > 50
+    assert {str(folder.relative_to(ROOT)): len(paths) for folder, paths in folders.items() if len(paths) > 16} == {}
+
+
+def test_no_module_is_longer_than_a_reader_can_follow() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for paths in modules_by_folder().values()
+        for path in paths
+    }
+    assert {path: length for path, length in lengths.items() if length > 350} == {}
