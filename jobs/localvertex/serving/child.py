@@ -49,7 +49,7 @@ def parameters(config: dict[str, Any], gpu_layers: int) -> Any:
     p.n_batch = IMAGE_BATCH if config.get("mmproj") else TEXT_BATCH
     # Each is a copy of a slot's near layers, made at every turn: by default up to 32 a slot.
     p.n_ctx_checkpoints = 1
-    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
+    p.cpuparams.n_threads, p.cpuparams_batch.n_threads = config["threads"], config["threads_together"]
     # Busy waiting starves a training on the same cores; without it a quiet machine is as fast.
     p.cpuparams.poll = p.cpuparams_batch.poll = 0
     # The prompt cache in RAM is keyed by tokens alone and grows without need: slots keep their own.

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from jobs.localvertex import last_words
+from jobs.localvertex.devices.cores import count_cores
 from jobs.localvertex.hangs import Watch
 from jobs.localvertex.memory import serving as memory
 from jobs.localvertex.memory.free import resident
@@ -29,6 +30,9 @@ ADDRESS = "http://model"  # Of whatever is at the other end of the socket.
 SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
+# For prompts and for several answers at once: these have enough to compute for threads that wait for each other. On two
+# cores, 4 and 8 chats of one model are 1.4 to 1.8 times as fast, and a training beside them is a fifth.
+THREADS_TOGETHER = max(THREADS, count_cores() or 0)
 START_SECONDS = 120.0
 HANG_SECONDS, HEALTH_SECONDS = 20.0, 2.0
 MEASURED_TOKENS = 24
@@ -154,6 +158,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": plan.context,
         "slots": SLOTS,
         "threads": THREADS,
+        "threads_together": THREADS_TOGETHER,
         "sampling": plan.sampling,
         "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
