@@ -1,7 +1,7 @@
 """Removing an imported model: one page says what uses it and what is freed, and does it."""
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from console.forms.catalogue_import import RemoveForm
@@ -9,17 +9,20 @@ from console.presenters.catalogue.imports import enqueue
 from console.presenters.catalogue.removal import removal_of
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
-from jobs.models import PublisherModel
 from jobs.services.catalogue.hub import removal
+
+from .model_detail import family_or_404, get_variant_or_404
 
 PAGE = "model_garden/remove.html"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
-    """`variant`: the version of the model."""
-    named = f"{publisher}/{slug}@{request.GET.get('variant', '')}".replace("\x00", "")
-    model = get_object_or_404(PublisherModel.objects.only_listed(), name=named)
+    family = family_or_404(publisher, slug)
+    if request.method == "POST":
+        model = get_variant_or_404(family, request.POST.get("model", "")).model
+    else:
+        model = family.variant(request.GET.get("variant", "")).model
     form = RemoveForm(request.POST if request.method == "POST" else None, name=model.display_name)
     if form.is_bound and form.is_valid():
         try:
@@ -29,5 +32,5 @@ def remove(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
         else:
             enqueue(row)
             return hx_redirect(request, "model-import-detail", row.pk)
-    context = {"found": removal_of(request.user, model), "form": form, "here": request.get_full_path()}
+    context = {"found": removal_of(request.user, model), "form": form}
     return render(request, PAGE, context, status=422 if form.is_bound else 200)

@@ -43,7 +43,7 @@ def test_from_the_page_of_the_model_to_the_free_disk(
 ) -> None:
     assert f'href="{PAGE}"' in visitor.get(MODEL_PAGE).content.decode()
     assert "That frees 10.5 MB." in words(visitor.get(PAGE))
-    response = visitor.post(PAGE, {"confirm": "Tiny"})
+    response = visitor.post(PAGE, {"model": NAME, "confirm": "Tiny"})
     row = ModelImport.objects.get()
     assert (response.status_code, response["Location"]) == (303, f"/model-garden/imports/{row.pk}/")
     page = visitor.get(response["Location"])
@@ -57,7 +57,7 @@ def test_from_the_page_of_the_model_to_the_free_disk(
 
 def test_without_its_name_nothing_is_removed(visitor: Client, model: PublisherModel) -> None:
     for typed in ({}, {"confirm": "Tin"}):
-        response = visitor.post(PAGE, typed)
+        response = visitor.post(PAGE, {"model": NAME, **typed})
         assert (response.status_code, ModelImport.objects.exists()) == (422, False)
 
 
@@ -66,7 +66,7 @@ def test_what_uses_it_is_named_and_nothing_is_asked(visitor: Client, model: Publ
     page = visitor.get(PAGE)
     assert "The model is used by: the job Ahoy. Undeploy or cancel what uses it" in words(page)
     assert 'name="confirm"' not in page.content.decode()
-    response = visitor.post(PAGE, {"confirm": "Tiny"})
+    response = visitor.post(PAGE, {"model": NAME, "confirm": "Tiny"})
     assert (response.status_code, ModelImport.objects.exists()) == (422, False)
 
 
@@ -98,11 +98,12 @@ def test_a_model_that_was_not_imported_has_no_such_button(visitor: Client) -> No
 def test_others_see_no_button_and_are_refused(client: Client, team_mate: User, model: PublisherModel) -> None:
     client.force_login(team_mate)
     assert "/remove/" not in client.get(MODEL_PAGE).content.decode()
-    response = client.post(PAGE, {"confirm": "Tiny"})
+    response = client.post(PAGE, {"model": NAME, "confirm": "Tiny"})
     assert (response.status_code, ModelImport.objects.exists()) == (422, False)
     assert "Only an administrator can remove models." in words(response)
 
 
-def test_a_model_that_is_not_there_is_not_found(visitor: Client) -> None:
-    for variant in ("", "001", "%00", "x" * 3000):
-        assert visitor.get(f"{MODEL_PAGE}remove/?variant={variant}").status_code == 404
+def test_a_model_that_is_not_there_is_not_found(visitor: Client, model: PublisherModel) -> None:
+    assert visitor.get("/publishers/hf-acme/model-garden/other/remove/").status_code == 404
+    for named in ("", "hf-acme/tiny@002", "\x00", "x" * 3000):
+        assert visitor.post(PAGE, {"model": named, "confirm": "Tiny"}).status_code == 404
