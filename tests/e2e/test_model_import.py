@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +188,25 @@ def bring(visit: Visit, shape: Shape) -> None:
     page.get_by_role("button", name="Download").click()
     page.get_by_role("link", name="Open the model").click(timeout=LATER)
     expect(page.get_by_role("heading", name=shape.title).first).to_be_visible()
+
+
+def test_a_model_that_nothing_uses_is_removed(visit: Visit, console: Running, session: list[Any], hub: Hub) -> None:
+    visit.context.add_cookies(session)
+    hub.add("acme/Goes", hub.repositories[SHAPES[0].repository].files, card={"license": "apache-2.0"})
+    bring(visit, replace(SHAPES[0], repository="acme/Goes"))
+    page, found = visit.page, list[str]()
+    folder = console.data_dir / "localvertex/imported/hf-acme--goes--001"
+    assert (folder / "model.safetensors").is_file()
+    page.get_by_role("link", name="Remove", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text(re.compile("That frees [0-9.]+ [KM]B"))
+    found += remarks(visit)
+    visit.picture("model-remove")
+    page.locator("#id_confirm").fill("Goes")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#model-import")).to_contain_text(re.compile("The model was removed. That freed [0-9.]+ [KM]B"))
+    found += remarks(visit)
+    visit.picture("model-removed")
+    assert not folder.exists()
+    visit.open("/model-garden/?q=Goes")
+    expect(page.get_by_role("link", name="Goes")).to_have_count(0)
+    assert (found, visit.problems) == ([], [])
