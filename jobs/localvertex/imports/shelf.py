@@ -92,8 +92,11 @@ class Shelf:
         note = grave.with_name(f"{grave.name}.json")
         shutil.copyfile(self._folder / _folder_name(id) / ORIGIN, note)
         for number, folder in enumerate(folders):
-            os.rename(folder, grave / str(number))
+            self.move(folder, grave / str(number))
         shutil.rmtree(grave, ignore_errors=True)
+
+    def move(self, folder: Path, target: Path) -> None:
+        os.rename(folder, target)
 
     def put(self, id: str, files: Path, origin: Mapping[str, Any], card: Mapping[str, Any]) -> Path:
         """All or nothing: the folder gets its name here when everything is in it."""

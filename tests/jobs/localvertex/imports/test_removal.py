@@ -1,16 +1,15 @@
 """Imported models that are removed: from the catalogue and from the disk, or not at all."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.imports.removal import remove
+from jobs.localvertex.imports.shelf import Shelf
 from tests.jobs.localvertex.imports.test_importer import MODEL, REPOSITORY, Here, here
 
 __all__ = ["here"]
-OTHER = "local/mine@001"
 
 
 def unused(model: str) -> list[str]:
@@ -83,25 +82,28 @@ def test_only_what_was_imported_is_removed(here, model):
         here.imports.remove(model, unused)
 
 
-@pytest.mark.parametrize("renames", [0, 1])
-def test_a_removal_that_fails_in_the_middle_leaves_the_whole_model(here, hub, tiny, monkeypatch, renames):
-    """`renames`: how many succeed, of two. The model is the last."""
+class Cut(Shelf):
+    """Where so many folders are moved, and then the disk can only be read."""
+
+    def __init__(self, data: Path, moves: int) -> None:
+        super().__init__(data)
+        self.moves = moves
+
+    def move(self, folder: Path, target: Path) -> None:
+        if not self.moves:
+            raise OSError(30, "Read-only file system")
+        self.moves -= 1
+        super().move(folder, target)
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_a_removal_that_fails_in_the_middle_leaves_the_whole_model(here, hub, tiny, moves):
+    """The folder of the model is the last of two."""
     hub.add(REPOSITORY, tiny)
     here.run()
-    made = here.data / "quantized/hf-acme--tiny-gemma@001/q8_0"
-    made.mkdir(parents=True)
-    left, rename = [renames], os.rename
-
-    def fail(source, target):
-        if not left[0]:
-            raise OSError(30, "Read-only file system")
-        left[0] -= 1
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", fail)
+    (here.data / "quantized/hf-acme--tiny-gemma@001/q8_0").mkdir(parents=True)
     with pytest.raises(OSError, match="Read-only"):
-        here.imports.remove(MODEL, unused)
-    monkeypatch.undo()
+        remove(MODEL, Cut(here.data, moves), here.weights, here.catalogue, unused)
     found = here.weights.get(MODEL)
     assert (names_of(here), found.servable, found.trainable, found.state) == (([MODEL], [MODEL]), True, True, "ready")
     again = Here(here.data)
@@ -110,13 +112,13 @@ def test_a_removal_that_fails_in_the_middle_leaves_the_whole_model(here, hub, ti
     assert again.imports.remove(MODEL, unused) > 0
 
 
-def test_what_a_removal_that_was_cut_off_left_goes_at_the_next_start(here, hub, tiny, monkeypatch):
+def test_what_a_removal_that_was_cut_off_left_goes_at_the_next_start(here, hub, tiny):
     hub.add(REPOSITORY, tiny)
     here.run()
-    monkeypatch.setattr(shutil, "rmtree", lambda *_args, **_options: None)
+    left = here.data / "removed-models/hf-acme--tiny-gemma--001/0"
     here.imports.remove(MODEL, unused)
-    monkeypatch.undo()
-    assert "removed-models/hf-acme--tiny-gemma--001/0/model.safetensors" in files_of(here.data)
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"x")
     again = Here(here.data)
     assert names_of(again) == ([], [])
     assert files_of(here.data) == {"removed-models/hf-acme--tiny-gemma--001.json"}
