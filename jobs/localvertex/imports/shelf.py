@@ -80,7 +80,7 @@ class Shelf:
     def _folders_of(self, id: str) -> list[Path]:
         """What can be made again comes first."""
         if not self.is_here(id):
-            raise precondition(f"{id} was not imported, and only imported models can be removed.")
+            raise precondition(f"{id} was not imported, and only imported models can be removed. Choose one of them.")
         made = (self._made / _folder_name(id), self._quantized / id.replace("/", "--"))
         return [*(folder for folder in made if folder.is_dir()), self._folder / _folder_name(id)]
 
