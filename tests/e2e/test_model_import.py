@@ -198,12 +198,14 @@ def test_a_model_that_nothing_uses_is_removed(visit: Visit, console: Running, se
     folder = console.data_dir / "localvertex/imported/hf-acme--goes--001"
     assert (folder / "model.safetensors").is_file()
     page.get_by_role("link", name="Remove", exact=True).click()
-    expect(page.get_by_role("main")).to_contain_text(re.compile("That frees [0-9.]+ [KM]B"))
+    expect(page.get_by_role("main")).to_contain_text(re.compile(r"That frees [0-9.]+\s[KM]B"))
     found += remarks(visit)
     visit.picture("model-remove")
     page.locator("#id_confirm").fill("Goes")
     page.get_by_role("button", name="Remove").click()
-    expect(page.locator("#model-import")).to_contain_text(re.compile("The model was removed. That freed [0-9.]+ [KM]B"))
+    expect(page.locator("#model-import")).to_contain_text(
+        re.compile(r"The model was removed. That freed [0-9.]+\s[KM]B")
+    )
     found += remarks(visit)
     visit.picture("model-removed")
     assert not folder.exists()
