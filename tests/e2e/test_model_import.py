@@ -53,7 +53,7 @@ class Shape:
         """And what the tuned model answers."""
         if not self.made_as:
             return [(one["prompt"], one["tuned"]) for one in HELD_OUT["questions"][:2]]
-        return [tuple(message["content"] for message in row["messages"]) for row in rows[:2]]
+        return [(row["messages"][0]["content"], row["messages"][1]["content"]) for row in rows[:2]]
 
 
 TRAINING = HELD_OUT["training"]
