@@ -1,6 +1,8 @@
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from jobs.services.catalogue.hub import spec
 
@@ -28,6 +30,28 @@ class TokenForm(forms.Form):
         if reason := spec.why_not_token(token):
             raise ValidationError(reason)
         return token
+
+
+class RemoveForm(forms.Form):
+    """The name of the model is typed, so that nothing is removed by habit."""
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.expected = name
+        self.fields["confirm"] = forms.CharField(
+            label=_("Name of the model"),
+            help_text=gettext("To confirm, type %(name)s.") % {"name": name},
+            widget=forms.TextInput(attrs=NO_HINTS),
+            error_messages={"required": _("Type the name of the model.")},
+        )
+
+    def clean_confirm(self) -> str:
+        typed = str(self.cleaned_data["confirm"])
+        if typed.strip() != self.expected.strip():
+            raise ValidationError(_("The name doesn't match. Type it exactly as shown."))
+        return typed
 
 
 class ImportForm(TokenForm):

@@ -23,6 +23,8 @@ LOOKS = {
     K.MODEL_FAILED: BAD,
     K.MODEL_UNDEPLOYED: OFF,
     K.DATASET_MADE: DONE,
+    K.IMPORT_SUCCEEDED: DONE,
+    K.IMPORT_FAILED: BAD,
     K.TEST: Look("notifications", "off"),
 }
 PARTLY = Look("warning", "warn")
@@ -34,7 +36,7 @@ def notification_icon(notification: object) -> SafeString:
     """The sentence beside it says the same, so it has no text of its own."""
     facts = getattr(notification, "facts", {})
     look = LOOKS[NotificationKind(getattr(notification, "kind", K.TEST))]
-    return _render_look(PARTLY if facts.get("state") == "PARTIALLY_SUCCEEDED" else look)
+    return _render_look(PARTLY if facts.get("state") in ("PARTIALLY_SUCCEEDED", "PAUSED") else look)
 
 
 @register.simple_tag

@@ -12,7 +12,13 @@ from console.views import (
     tuned_models,
 )
 from console.views.accounts import accounts, reauthentication
-from console.views.catalogue import imports as model_imports, model_detail, model_garden, weights
+from console.views.catalogue import (
+    imports as model_imports,
+    model_detail,
+    model_garden,
+    removal as model_removal,
+    weights,
+)
 from console.views.chat import leave
 from console.views.datasets import (
     datasets,
@@ -68,6 +74,7 @@ model_garden_urls = [
     path("model-garden/imports/<uuid:pk>/cancel/", model_imports.cancel, name="model-import-cancel"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/", model_detail.detail, name="model-detail"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/deploy/", model_detail.deploy, name="model-deploy"),
+    path("publishers/<str:publisher>/model-garden/<str:slug>/remove/", model_removal.remove, name="model-remove"),
     path("publishers/<str:publisher>/model-garden/<str:slug>/try/", model_detail.try_out, name="model-try"),
 ]
 

@@ -16,7 +16,16 @@ from console.presenters.notifications.inbox import FILTERS, filters, moment
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.web.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
-from jobs.models import Delivery, DeployedModel, Endpoint, Notification, NotificationSubject, TuningJob, bell_of
+from jobs.models import (
+    Delivery,
+    DeployedModel,
+    Endpoint,
+    ModelImport,
+    Notification,
+    NotificationSubject,
+    TuningJob,
+    bell_of,
+)
 from jobs.services.notifications import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
@@ -27,6 +36,7 @@ PAGES = {
     NotificationSubject.TUNING_JOB: "tuning-job",
     NotificationSubject.ENDPOINT: "endpoint-detail",
     NotificationSubject.DATASET: "dataset-detail",
+    NotificationSubject.MODEL_IMPORT: "model-import-detail",
 }
 
 
@@ -62,6 +72,7 @@ def latest(request: ConsoleRequest) -> HttpResponse:
         "jobs": TuningJob.objects.visible_to(request.user).live().rows()[:UNDER_WAY],
         "endpoints": moving(request),
         "models": joining(request),
+        "imports": ModelImport.objects.visible_to(request.user).in_progress()[:UNDER_WAY],
     }
     fresh = [row for row in rows if since and row.created_at > since and row.read_at is None]
     response = render(request, "notifications/latest.html", {**context, "fresh": fresh})

@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, Action] = {
     "model-deploy": Action("endpoint.deploy"),
     "model-deploy-weights": Action("endpoint.deploy"),
     "model-import": Action("model.import"),
+    "model-remove": Action("model.remove"),
     "model-import-download": Action("model.import_download", "model_import"),
     "model-import-pause": Action("model.import_pause", "model_import"),
     "model-import-resume": Action("model.import_resume", "model_import"),

@@ -149,7 +149,7 @@ class Application:
         if self._parts.imports is not None and imports.is_asked(request.url.path):
             imports.check_key(request.headers.get("authorization", ""), self._parts.import_key)
             body = parse_body(await content_of(request))
-            found = await run_in_threadpool(imports.answer, self._parts.imports, request.method, request.url.path, body)
+            found = await run_in_threadpool(imports.answer, self._parts, request.method, request.url.path, body)
             return reply_of(request, found)
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)

@@ -20,6 +20,7 @@ from .endpoint import Endpoint
 from .fields import notification_words as words
 from .fields.deferred_text import DeferredJSONField
 from .fields.notification_words import Kind
+from .runs.model_import import ModelImport
 from .tuning import TuningJob
 
 MAX_COUNTED = 100
@@ -29,6 +30,7 @@ class Subject(models.TextChoices):
     TUNING_JOB = "tuning_job", _("Tuning jobs")
     ENDPOINT = "endpoint", _("Endpoints")
     DATASET = "dataset", _("Datasets")
+    MODEL_IMPORT = "model_import", _("Model imports")
     TEST = "test", _("Tests")
 
 
@@ -200,6 +202,8 @@ WANTED_AT_FIRST = frozenset(
         Kind.ENDPOINT_ENDING,
         Kind.MODEL_READY,
         Kind.MODEL_FAILED,
+        Kind.IMPORT_SUCCEEDED,
+        Kind.IMPORT_FAILED,
     }
 )
 
@@ -226,5 +230,6 @@ def _bells() -> "models.QuerySet[User, tuple[Any, ...]]":
     trains = TuningJob.objects.filter(owner=OuterRef("pk")).live()
     deploys = Endpoint.objects.filter(owner=OuterRef("pk"), state__in=ENDPOINT_TRANSIENT)
     adds = DeployedModel.objects.filter(owner=OuterRef("pk")).transient()
+    imports = ModelImport.objects.filter(owner=OuterRef("pk")).in_progress()
     count = unread.values("owner").annotate(n=Count("pk")).values("n")
-    return User.objects.values_list(Subquery(count), Exists(trains), Exists(deploys), Exists(adds))
+    return User.objects.values_list(Subquery(count), Exists(trains), Exists(deploys), Exists(adds), Exists(imports))

@@ -232,6 +232,9 @@ class Imports(Protocol):
     def cancel(self, id: str) -> None:
         """Nothing of it stays. Nothing happens where there is none."""
 
+    def remove(self, model: str) -> int:
+        """Bytes of the disk that it frees. Raises Refused while something uses the imported model."""
+
 
 class ChatStream(Protocol):
     """Entered once. Leaving it closes the connection, which stops the generation on the server."""

@@ -10,6 +10,7 @@ from jobs.localvertex.instant.model import TEMPLATE, write_model
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.hub import ImportSpec
 from jobs.vertex.sdk import Gateway
+from jobs.vertex.values import DeploySpec
 from tests.support.hub import serve_hub
 from tests.support.localservers import local_servers
 
@@ -70,6 +71,41 @@ def test_a_gated_repository_becomes_a_model_of_the_catalogue(imports, servers):
     assert "hf_right" not in servers.log()
 
 
+def test_a_model_is_removed_once_nothing_uses_it(imports, hub):
+    hub.add("acme/Passing", hub.repositories[REPOSITORY].files)
+    id = str(uuid4())
+    imports.start(id, ImportSpec("acme/Passing"))
+    found = wait_until_ended(imports, id)
+    catalogue, deployment = Gateway().catalogue, Gateway().deployment
+    listed = {one.name: one.imported_bytes for one in catalogue.list_models()}
+    assert (found.state, found.model, listed[found.model] > 0) == ("DONE", "hf-acme/passing@001", True)
+    assert {size for name, size in listed.items() if not name.startswith("hf-")} == {0}
+    endpoint = deploy(deployment, found.model)
+    with pytest.raises(Refused, match="hf-acme/passing@001 is used by the endpoint Passing. Undeploy or cancel"):
+        imports.remove(found.model)
+    (served,) = deployment.get_endpoint(endpoint).deployed_models
+    wait_until_done(deployment, deployment.undeploy(endpoint, served.id, {}))
+    assert imports.remove(found.model) == listed[found.model]
+    assert found.model not in {one.name for one in catalogue.list_models()}
+    with pytest.raises(NotFound):
+        imports.remove(found.model)
+    with pytest.raises(Refused, match="only imported models can be removed"):
+        imports.remove("google/gemma3@gemma-3-270m")
+
+
+def deploy(deployment, model):
+    spec = DeploySpec("passing-endpoint", "passing-model", "Passing", "Passing", model, "", False, None, {})
+    wait_until_done(deployment, deployment.deploy(spec))
+    return deployment.endpoint_name("passing-endpoint")
+
+
+def wait_until_done(deployment, operation):
+    until = time.monotonic() + SECONDS
+    while not (found := deployment.get_operation(operation)).done and time.monotonic() < until:
+        time.sleep(0.1)
+    assert (found.done, found.error) == (True, None)
+
+
 def test_without_the_token_the_sentence_says_what_to_do(imports):
     with pytest.raises(NotAuthorised, match="acme/Tiny-Gemma is gated: its publisher wants to know who uses it."):
         imports.inspect(ImportSpec(REPOSITORY))
@@ -114,6 +150,9 @@ def test_what_no_request_has_is_refused(imports, servers):
         {"source": "a/b", "token": "a b"},
         {"source": "x" * 3000},
     ]
+    removals = [{}, {"model": 3}, {"model": "a/b@c", "more": 1}, {"model": "../../etc"}]
+    refused = [httpx.post(f"{url}:remove", json=body, headers=headers, trust_env=False) for body in removals]
+    assert [one.status_code for one in refused] == [400] * len(removals)
     answers = [httpx.post(f"{url}:inspect", json=body, headers=headers, trust_env=False) for body in bodies]
     assert [one.status_code for one in answers] == [400] * len(bodies)
     others = [httpx.request(*one, headers=headers, trust_env=False).status_code for one in (

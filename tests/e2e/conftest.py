@@ -32,7 +32,8 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RULES = {"type": "tag", "values": TAGS}
 LOOK = """(options) => axe.run(options).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)))"""
-expect.set_options(timeout=15_000)  # Five seconds are too few where more tests run than there are cores.
+USUAL = 15_000  # Five seconds are too few where more tests run than there are cores.
+expect.set_options(timeout=USUAL)
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 LOADED = "addEventListener('load', () => document.documentElement.setAttribute('data-loaded', ''))"
 
@@ -165,7 +166,7 @@ def seeded(console: Running) -> dict[str, str]:
 def visit(browser: Browser, console: Running, request: pytest.FixtureRequest) -> Iterator[Visit]:
     # What turns on a page is drawn sixty times a second, without a graphics processor by the cores that the tests need.
     context = browser.new_context(viewport=WIDE, locale="en-GB", reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(USUAL)
     page = new_page(context)
     started = Visit(context, page, console.address)
     started.watch(page)

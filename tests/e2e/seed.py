@@ -37,7 +37,7 @@ from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
 from jobs.text import markdown  # noqa: E402
-from tests.fakes.imports import FACTS  # noqa: E402
+from tests.fakes.imports import FACTS, FREED  # noqa: E402
 from tests.support import factories  # noqa: E402
 
 NOW = timezone.now()
@@ -167,6 +167,9 @@ def model_imports(owner: User) -> dict[str, Model]:
     return {
         "model-import-found": factories.model_import(owner=owner, state="FOUND", facts=facts),
         "model-import-waiting": factories.model_import(owner=owner, state="WAITING", facts=FACTS, **begun),
+        "model-import-removed": factories.model_import(
+            owner=owner, state="REMOVED", done_bytes=FREED, model="hf-acme/a@001"
+        ),
         "model-import-failed": factories.model_import(owner=owner, source="acme/Gated", state="FAILED", error=gated),
     }
 

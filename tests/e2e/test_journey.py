@@ -31,18 +31,20 @@ def find_the_model(visit: Visit) -> None:
     visit.picture("model")
 
 
-def fill_in_the_steps(visit: Visit, name: str, data: Path, epochs: int) -> None:
+def fill_in_the_steps(
+    visit: Visit, name: str, data: Path, epochs: int, *, base_model: str = "Gemma 3 270M", rate: float | None = None
+) -> None:
+    """From the page of the base model to the review. `rate` None: the one by which the tiny model learns its style."""
     page = visit.page
     page.get_by_role("link", name="Fine-tune", exact=True).click()
     page.get_by_label("Tuned model name").or_(page.locator("#id_display_name")).first.fill(name)
     proceed(visit, "Base model")
-    expect(page.get_by_role("radio", name=re.compile("Gemma 3 270M"))).to_be_checked()
+    expect(page.get_by_role("radio", name=re.compile(base_model))).to_be_checked()
     proceed(visit, "Output directory")
     proceed(visit, "Training")
     choose_data(visit, data)
-    settings = HELD_OUT["training"]
     page.locator("[name=epochs]").fill(str(epochs))
-    page.locator("[name=learning_rate]").fill(str(settings["learning_rate"]))
+    page.locator("[name=learning_rate]").fill(str(rate or HELD_OUT["training"]["learning_rate"]))
     visit.picture("wizard-training")
     proceed(visit, "Deployment")
 
@@ -79,12 +81,12 @@ def start(visit: Visit, *, deploy: bool) -> str:
     return page.url
 
 
-def watch_it_succeed(visit: Visit) -> None:
+def watch_it_succeed(visit: Visit, patience: float = LATER) -> None:
     page = visit.page
     expect(page.locator("#job-bar .st")).to_contain_text("Running", timeout=SOON)
     visit.picture("job-running")
-    expect(page.locator("#job-bar .st")).to_contain_text("Succeeded", timeout=LATER)
-    expect(page.locator("#job-bar").get_by_role("link", name="Test in chat")).to_be_visible(timeout=SOON)
+    expect(page.locator("#job-bar .st")).to_contain_text("Succeeded", timeout=patience)
+    expect(page.locator("#job-bar").get_by_role("link", name="Test in chat")).to_be_visible(timeout=patience)
     expect(page.locator("#chart-loss canvas")).to_be_visible()
     visit.picture("job-succeeded")
 

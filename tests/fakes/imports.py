@@ -17,6 +17,9 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+FREED = 11_000_000
+
+
 @dataclass
 class Begun:
     spec: ImportSpec
@@ -34,6 +37,7 @@ class FakeImports(Part):
         self.begun: dict[str, Begun] = {}
         self.started: list[ImportSpec] = []
         self.inspected: list[ImportSpec] = []
+        self.removed: list[str] = []
 
     @remote
     def inspect(self, spec: ImportSpec) -> Facts:
@@ -61,6 +65,11 @@ class FakeImports(Part):
     @remote
     def cancel(self, id: str) -> None:
         self.begun.pop(id, None)
+
+    @remote
+    def remove(self, model: str) -> int:
+        self.removed.append(model)
+        return FREED
 
     def set(self, id: object, state: str, **facts: Any) -> None:
         self.begun[str(id)].found = RemoteImport(state, **facts)

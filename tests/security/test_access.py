@@ -52,6 +52,7 @@ PLAIN = {
     "model-deploy-weights": Route(methods=ALL),
     "model-preflight": Route(methods=ALL),
     "model-import": Route(methods=ALL),
+    "model-remove": Route(methods=ALL, rest=FAMILY),
     "model-detail": Route(rest=FAMILY),
     "model-deploy": Route(methods=ALL, rest=FAMILY),
     "model-try": Route(methods=ALL, rest=FAMILY),

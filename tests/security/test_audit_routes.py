@@ -255,6 +255,10 @@ WALKS: dict[str, Callable[[], Walk]] = {
         ),
     )[1],  # fmt: skip
     "model-import": lambda: Walk(data={"source": "acme/Tiny"}),
+    "model-remove": lambda: (
+        factories.publisher_model(name="hf-acme/tiny@tiny", display_name="Tiny", data={"imported_bytes": 1}),
+        Walk(["hf-acme", "tiny"], {"model": "hf-acme/tiny@tiny", "confirm": "Tiny"}),
+    )[1],
     "model-import-download": lambda: on(factories.model_import(state="FOUND", facts={"size": 1})),
     "model-import-pause": lambda: on(factories.model_import(state="WAITING")),
     "model-import-resume": lambda: on(factories.model_import(state="PAUSED", facts={"size": 1})),

@@ -14,6 +14,8 @@ from jobs.models import ModelImport, ModelImportState as State, PublisherModel
 from jobs.services.catalogue import policies
 from jobs.services.catalogue.hub import imports
 
+from .removal import removal_url
+
 SHOWN = 20
 # Licences by their names at Hugging Face, and what they keep a person from.
 NOT_FOR_BUSINESS = ("cc-by-nc", "-nc-", "non-commercial", "noncommercial", "research", "openrail-m-nc")
@@ -48,7 +50,8 @@ def enqueue(row: ModelImport) -> None:
 
 
 def context_of(row: ModelImport, problem: str = "", token_form: TokenForm | None = None) -> dict[str, Any]:
-    is_busy = row.state in (State.LOOKING, State.WAITING)
+    is_busy = row.state in (State.LOOKING, State.WAITING, State.REMOVING)
+    model = _model_of(row)
     return {
         "row": row,
         "is_busy": is_busy,
@@ -57,7 +60,8 @@ def context_of(row: ModelImport, problem: str = "", token_form: TokenForm | None
         "notes": list(notes_of(row)) if row.facts else [],
         "no_room": why_no_room(row) if row.state == State.FOUND else "",
         "token_form": token_form or TokenForm(),
-        "model_url": model_url(row),
+        "model_url": _url_of(model),
+        "remove_url": removal_url(row.owner, model) if model else "",
     }
 
 
@@ -67,9 +71,12 @@ def why_no_room(row: ModelImport) -> str:
     return "" if others and not all(others) else policies.why_no_room(row)
 
 
-def model_url(row: ModelImport) -> str:
-    """Empty until the catalogue has it."""
-    model = PublisherModel.objects.only_listed().filter(name=row.model).first() if row.model else None
+def _model_of(row: ModelImport) -> PublisherModel | None:
+    """None until the catalogue has it."""
+    return PublisherModel.objects.only_listed().filter(name=row.model).first() if row.model else None
+
+
+def _url_of(model: PublisherModel | None) -> str:
     if model is None:
         return ""
     return f"{reverse('model-detail', args=[model.publisher, model.family])}?variant={model.version}"
@@ -78,6 +85,8 @@ def model_url(row: ModelImport) -> str:
 def state_words(row: ModelImport) -> str:
     if row.state == State.LOOKING:
         return _("Reading what the repository holds…")
+    if row.state == State.REMOVING:
+        return _("Removing the model…")
     if row.state != State.WAITING:
         return str(State(row.state).label)
     stages = {

@@ -10,7 +10,12 @@ from django.utils.translation import gettext as _
 
 from jobs.models import NotificationSubject
 
-FILTERS = (NotificationSubject.TUNING_JOB, NotificationSubject.ENDPOINT, NotificationSubject.DATASET)
+FILTERS = (
+    NotificationSubject.TUNING_JOB,
+    NotificationSubject.ENDPOINT,
+    NotificationSubject.DATASET,
+    NotificationSubject.MODEL_IMPORT,
+)
 
 
 def filters(about: str, unread: bool) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from console.presenters.catalogue import model_families as catalogue, model_word
 from console.presenters.catalogue.machines import list_offered_options
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import Family, Variant
+from console.presenters.catalogue.removal import removal_url
 from console.presenters.chat.turns import first_answer
 from console.presenters.components.memory import request_memory
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
@@ -86,6 +87,7 @@ def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dic
         "ready": ready,
         "trial": try_form(ready),
         "checks_project": preflight.applies(),
+        "remove_url": removal_url(request.user, variant.model),
     }
 
 

@@ -56,7 +56,9 @@ def _check_gguf(folder: Path) -> Found:
     if found.is_projector:
         raise precondition("The GGUF file holds only the vision part of a model. Choose the file of the model itself.")
     if (folder / PROJECTOR).is_file() and not read_gguf(folder / PROJECTOR).is_projector:
-        raise precondition("The mmproj file holds a whole model, not the vision part of one.")
+        raise precondition(
+            "The mmproj file holds a whole model, not the vision part of one. Choose another repository."
+        )
     return Found(context_tokens=found.context_tokens, has_template=found.has_template)
 
 

@@ -95,7 +95,7 @@ def read_json(content: bytes, name: str, where: object) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise precondition(f"{name} of {where} cannot be read. The repository is damaged; look for another one.")
+        raise precondition(f"{name} of {where} cannot be read. The repository is damaged. Look for another one.")
     return found
 
 

@@ -69,7 +69,9 @@ def _names(path: Path) -> list[str]:
         raise precondition(f"{path} is no GGUF file. Enter the path of a folder with a model, or of a GGUF file.")
     names = sorted(os.listdir(path))
     if len(names) > MAX_FILES:
-        raise precondition(f"{path} has {len(names)} files, more than {MAX_FILES}. No model needs so many.")
+        raise precondition(
+            f"{path} has {len(names)} files, more than {MAX_FILES}. No model needs so many. Choose another one."
+        )
     return names
 
 
@@ -96,7 +98,7 @@ def _explain_errors(path: Path) -> Iterator[None]:
     except PermissionError:
         raise precondition(f"The local Vertex AI may not read {path}. Let its user read it.") from None
     except (NotADirectoryError, RuntimeError):
-        raise precondition(f"{path} is neither a folder nor a GGUF file.") from None
+        raise precondition(f"{path} is neither a folder nor a GGUF file. Check the path.") from None
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise

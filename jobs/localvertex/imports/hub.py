@@ -76,7 +76,9 @@ def _make_listing(source: Repository, found: Any) -> Listing:
     """`found`: what the client read. It checks no types, so that any error may come of them."""
     siblings = found.siblings or []
     if len(siblings) > MAX_FILES:
-        raise precondition(f"{source} has {len(siblings)} files, more than {MAX_FILES}. No model needs so many.")
+        raise precondition(
+            f"{source} has {len(siblings)} files, more than {MAX_FILES}. No model needs so many. Choose another one."
+        )
     check_names((one.rfilename for one in siblings), source)
     files = keep_top(_file(one) for one in siblings)
     card: Any = found.card_data or {}
@@ -98,13 +100,15 @@ def _read_texts(listing: Listing, source: Repository, token: str) -> dict[str, A
         if one is None:
             continue
         if one.size > MAX_SETTINGS:
-            raise precondition(f"{name} of {source} is far larger than such a file needs to be. Nothing was taken.")
+            raise precondition(
+                f"{name} of {source} is far larger than such a file needs to be. Choose another repository."
+            )
         content = bytearray()
         with explain_errors(source, token):
             for part in _stream(source, listing.revision, one, token, 0):
                 content += part
                 if len(content) > one.size:
-                    raise precondition(f"{source} sent more of {name} than it said. Nothing was taken.")
+                    raise precondition(f"{source} sent more of {name} than it said. Try again, or choose another one.")
         texts[name] = bytes(content)
     return texts
 
@@ -153,18 +157,18 @@ def _append(
         if kept < one.size:
             for part in _stream(source, revision, one, token, kept):
                 if file.tell() + len(part) > one.size:
-                    raise Broken(f"{source} sent more of {one.name} than it said. Nothing of the file was kept.")
+                    raise Broken(f"{source} sent more of {one.name} than it said. Try again, or choose another one.")
                 digest.update(part)
                 file.write(part)
                 file.flush()
                 tell(len(part))
         size = file.tell()
     if size < one.size:
-        raise unavailable(f"The connection to {endpoint()} ended in the middle of {one.name}.")
+        raise unavailable(f"The connection to {endpoint()} ended in the middle of {one.name}. Resume once it is back.")
     if (one.sha256 or one.git_sha1) and digest.hexdigest() != (one.sha256 or one.git_sha1):
         raise Broken(
-            f"The checksum of {one.name} differs from the one that {source} gives. Try again; if it happens again, the"
-            " repository is damaged, or something on the way changes files."
+            f"The checksum of {one.name} differs from the one that {source} gives. The repository is damaged, or"
+            " something on the way changes files. Try again, or choose another repository."
         )
 
 
@@ -214,16 +218,19 @@ def explain_errors(source: Repository, token: str) -> Iterator[None]:
             f"A file that {source} lists is not there. Import the repository's latest revision."
         ) from None
     except errors.HFValidationError as error:
-        raise precondition(f"{source} is no name of a repository: {str(error)[:200]}") from None
+        raise precondition(f"{source} is no name of a repository ({str(error)[:200]}). Check the name.") from None
     except errors.HfHubHTTPError as error:
         raise _http(source, error.response.status_code) from None
     except (httpx2.HTTPError, httpx2.StreamError, json.JSONDecodeError, errors.OfflineModeIsEnabled) as error:
         raise unavailable(
-            f"{endpoint()} cannot be reached ({type(error).__name__}). Check the network of this machine and its proxy"
-            " settings; what was downloaded is kept."
+            f"{endpoint()} cannot be reached ({type(error).__name__}). What was downloaded is kept. Check the network"
+            " of this machine and its proxy settings, and try again."
         ) from None
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise precondition(f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}).") from None
+        raise precondition(
+            f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}). Check HF_ENDPOINT and the"
+            " proxy settings of this machine."
+        ) from None
 
 
 def _refuse_gated(source: Repository, token: str) -> ApiError:
@@ -256,7 +263,7 @@ def _http(source: Repository, status: int) -> ApiError:
         )
     if status == 429 or status >= 500:  # noqa: PLR2004
         return unavailable(f"Hugging Face does not answer now (status {status}). Try again in a moment.")
-    return precondition(f"Hugging Face refused to give {source} (status {status}).")
+    return precondition(f"Hugging Face refused to give {source} (status {status}). Look at its page there.")
 
 
 def _file(one: Any) -> RemoteFile:

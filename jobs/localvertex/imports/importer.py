@@ -22,6 +22,7 @@ from . import checking, facts, hub
 from .folder import copy_file, list_folder
 from .journal import DONE, FAILED, ID, INTERRUPTED, PAUSED, RUNNING, Entry, Journal
 from .listing import Listing, RemoteFile
+from .removal import ListUses, remove
 from .shelf import PROJECTOR, WHOLE, Shelf
 from .source import LocalFiles, Repository, Source, parse_source
 
@@ -143,6 +144,16 @@ class Imports:
             self._jobs.pop(id, None)
         self._journal.forget(id)
 
+    def measure(self, model: str) -> int:
+        """Bytes of the disk that `remove` frees; 0 of what was not imported."""
+        return self._shelf.measure(model) if self._shelf.is_here(model) else 0
+
+    def remove(self, model: str, list_uses: ListUses) -> int:
+        """Bytes of the disk that this frees. Raises ApiError, with nothing changed, while something uses it, and for
+        what was not imported."""
+        with self._lock:
+            return remove(model, self._shelf, self._weights, self._catalogue, list_uses)
+
     def _check_others(self, id: str, source: str) -> None:
         others = [job.entry for job in self._jobs.values() if job.entry.id != id and job.is_active]
         if any(entry.source == source for entry in others):
@@ -245,8 +256,8 @@ class Imports:
         if job.why:
             raise Stopped
         with self._lock:
-            id = self._shelf.choose_id(source, self._weights)
             origin = {"source": str(source), "commit": entry.commit, "file": plan.gguf}
+            id = self._shelf.choose_id(source, origin, self._weights)
             folder = self._shelf.put(id, files, origin, checking.make_card(source, listing, plan, found))
             self._shelf.show(id, folder, self._weights, self._catalogue)
         log.info("%s was imported as %s", source, id)

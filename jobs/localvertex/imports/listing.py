@@ -72,7 +72,7 @@ def check_names(names: Iterable[str], where: object) -> None:
     for name in names:
         if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or re.search(r"[\x00-\x1f\x7f]", name):
             raise precondition(
-                f"{where} lists a file named {name[:100]!r}, which would lead out of its folder. Nothing was taken."
+                f"{where} lists a file named {name[:100]!r}, which would lead out of its folder. Choose another one."
             )
 
 
@@ -113,7 +113,7 @@ def check_size(one: RemoteFile, where: object) -> None:
         raise precondition(f"{where} gives no size for {one.name}. Try another revision.")
     if one.name in TEXTS and one.size > (MAX_TEXT if one.name in LARGE_TEXTS else MAX_SETTINGS):
         size = one.size // MEGABYTE
-        raise precondition(f"{one.name} of {where} has {size} MB, far more than such a file needs. Nothing was taken.")
+        raise precondition(f"{one.name} of {where} has {size} MB, far more than such a file needs. Choose another one.")
 
 
 def _texts(listing: Listing) -> list[RemoteFile]:
@@ -124,10 +124,12 @@ def _weights(listing: Listing, where: object) -> list[RemoteFile]:
     if listing.find(CONFIG) is None:
         if listing.find("adapter_config.json") is not None:
             raise _is_adapter(where)
-        raise precondition(f"{where} has no config.json, so that nobody knows what its weights are.")
+        raise precondition(f"{where} has no config.json, which tells what its weights are. Look for another one of it.")
     found = listing.safetensors
     if len(found) > MAX_SHARDS:
-        raise precondition(f"{where} has its weights in {len(found)} files, more than {MAX_SHARDS}.")
+        raise precondition(
+            f"{where} has its weights in {len(found)} files, more than {MAX_SHARDS}. Choose another one."
+        )
     return found
 
 

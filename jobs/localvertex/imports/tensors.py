@@ -151,4 +151,4 @@ def _no_member(family: Family, why: str) -> ApiError:
 
 
 def _bad(name: str, why: str) -> ApiError:
-    return precondition(f"{name} {why}. The repository is damaged; look for another one of the model.")
+    return precondition(f"{name} {why}. The repository is damaged. Look for another one of the model.")

@@ -68,6 +68,16 @@ class BaseModels:
             weights.state = "ready"
         self._weights = {**self._weights, weights.id: weights}
 
+    def withdraw(self, model_id: str) -> Weights:
+        """From here on nobody finds them. Raises UNAVAILABLE while they are being made ready."""
+        with self._changed:
+            weights = self.get(model_id)
+            if weights.state == "preparing":
+                raise unavailable(f"{model_id} is being made ready on this machine. Try again in a moment.")
+            self._queue = [one for one in self._queue if one is not weights]
+            self._weights = {name: one for name, one in self._weights.items() if one is not weights}
+        return weights
+
     def find(self, model_id: str) -> Weights | None:
         return self._weights.get(model_id)
 
@@ -133,6 +143,7 @@ class BaseModels:
             while self._queue and not self._stopping:
                 weights = self._queue.pop(0)
                 if weights.state == "waiting":
+                    weights.state = "preparing"  # within the lock: nobody withdraws it from here on
                     return weights
             self._preparing = False
             return None

@@ -108,6 +108,9 @@ class Catalogue:
         model = known if known and not card else _model(base | card | {"id": model_id})
         self._models = {**self._models, model_id: model if tunable else replace(model, tuning=None)}
 
+    def remove(self, model_id: str) -> None:
+        self._models = {name: model for name, model in self._models.items() if name != model_id}
+
     def with_machine(self, model_id: str, machine: Machine) -> None:
         model = replace(self._models[model_id], machines=(machine,))
         self._models = {**self._models, model_id: model}

@@ -8,7 +8,7 @@ from google.cloud.aiplatform_v1beta1.types import DeployRequest, Model
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.models import containers, licences
-from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
+from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel, model_id
 from jobs.localvertex.resources import serving_labels
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
@@ -110,21 +110,35 @@ def _checkpoint(parts: Parts, model: Model, wanted: str) -> Location:
 
 def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
     """A tuning job of this server leaves the base model's id beside the adapter. An adapter on other weights than the
-    base model's own cannot be served with these: the merged model is."""
+    base model's own cannot be served with these: the merged model is. So it is where the base model was removed."""
     files = set(parts.buckets.children(source))
     if not files:
         raise invalid(f"{source} is empty or not there. It must be the folder of a tuned model.", field)
     origin = find_origin(parts, source, files, field)
     is_whole = "config.json" in files and any(_is_weights(name) for name in files)
-    if is_whole and (ADAPTER not in files or (origin and origin.custom_base_model)):
+    needs_base = ADAPTER in files and not (origin and (origin.custom_base_model or _is_removed(parts, origin)))
+    if is_whole and not needs_base:
         return Artifact(MERGED, parts.catalogue.find(origin.base_model) if origin else None, source)
     if origin and not origin.custom_base_model and ADAPTER_FILE in files:
-        return Artifact(TUNED, parts.catalogue.get(origin.base_model), source, ADAPTER_FILE)
+        return Artifact(TUNED, _base_of(parts, origin, source), source, ADAPTER_FILE)
     missing = {"config.json", ADAPTER, BASE_MODEL_FILE} - files
     if missing or origin is None:
         message = f"{source} is not a model that this server can serve: it lacks {', '.join(sorted(missing))}."
         raise invalid(message, field)
-    return Artifact(TUNED, parts.catalogue.get(origin.base_model), source)
+    return Artifact(TUNED, _base_of(parts, origin, source), source)
+
+
+def _is_removed(parts: Parts, origin: Origin) -> bool:
+    return parts.catalogue.find(model_id(origin.base_model)) is None
+
+
+def _base_of(parts: Parts, origin: Origin, adapter: Location) -> CatalogueModel:
+    if _is_removed(parts, origin):
+        raise precondition(
+            f"{adapter} holds an adapter of {origin.base_model}, which is not on this server any more. Import that"
+            " model again, and deploy the adapter then."
+        )
+    return parts.catalogue.get(origin.base_model)
 
 
 def find_origin(parts: Parts, folder: Location, files: Container[str], field: str) -> Origin | None:

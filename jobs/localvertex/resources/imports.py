@@ -10,6 +10,8 @@ from typing import Any
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.imports.importer import Imports
+from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.resources.uses import list_uses, name_without_endpoint
 
 KEY_VARIABLE = "LOCALVERTEX_IMPORT_KEY"
 SHORTEST_KEY = 16
@@ -33,7 +35,11 @@ def check_key(given: str, key: str) -> None:
         raise ApiError("PERMISSION_DENIED", f"Imports need the key that this server was started with ({KEY_VARIABLE}).")
 
 
-def answer(imports: Imports, verb: str, path: str, body: object) -> Json:
+def answer(parts: Parts, verb: str, path: str, body: object) -> Json:
+    imports = parts.imports
+    assert imports is not None
+    if (verb, path) == ("POST", f"{PREFIX}:remove"):
+        return {"freed": _remove(parts, imports, body)}
     if (verb, path) == ("POST", f"{PREFIX}:inspect"):
         asked = _fields(body)
         return imports.inspect(asked["source"], asked["revision"], asked["file"], asked["token"])
@@ -49,6 +55,20 @@ def answer(imports: Imports, verb: str, path: str, body: object) -> Json:
         imports.cancel(found["id"])
         return {}
     raise ApiError("NOT_FOUND", f"{verb} {path[:200]} is not a call that this server knows.")
+
+
+def _remove(parts: Parts, imports: Imports, body: object) -> int:
+    """By the name of the model: what was imported may be forgotten as an import."""
+    found: dict[str, Any] = body if isinstance(body, dict) else {}
+    if unknown := sorted(set(found) - {"model"}):
+        raise invalid(f"Unknown field {unknown[0][:100]!r}.", unknown[0][:100])
+    if not isinstance(found.get("model"), str):
+        raise invalid("model is required: PUBLISHER/MODEL@VERSION of an imported model.", "model")
+    model = parts.catalogue.get(found["model"], "model").id
+    served = name_without_endpoint(parts, model)
+    freed = imports.remove(model, lambda base: list_uses(parts, base))
+    parts.serving.stop(served)
+    return freed
 
 
 def _fields(body: object) -> dict[str, str]:

@@ -153,6 +153,11 @@ class Serving:
         served = self._served.get(name)
         return (served.state, served.trouble) if served else (FAILED, "Its weights are not on this machine any more.")
 
+    def is_busy(self, name: str) -> bool:
+        """Whether it answers somebody now."""
+        served = self._served.get(name)
+        return served is not None and served.busy > 0
+
     def states(self) -> list[Json]:
         with self._lock:
             return [describe(served) for served in self._served.values()]

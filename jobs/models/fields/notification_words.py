@@ -32,6 +32,8 @@ class Kind(models.TextChoices):
     MODEL_FAILED = "model.failed", gettext_lazy("Model not added to an endpoint")
     MODEL_UNDEPLOYED = "model.undeployed", gettext_lazy("Model undeployed from an endpoint")
     DATASET_MADE = "dataset.made", gettext_lazy("Dataset converted or split")
+    IMPORT_SUCCEEDED = "model_import.succeeded", gettext_lazy("Model import succeeded")
+    IMPORT_FAILED = "model_import.failed", gettext_lazy("Model import failed or paused")
     TEST = "test", gettext_lazy("Test")
 
 
@@ -93,10 +95,13 @@ TITLES: dict[str, Callable[[], str]] = {
     Kind.MODEL_FAILED: lambda: _("The model %(name)s could not be deployed on the endpoint %(endpoint)s"),
     Kind.MODEL_UNDEPLOYED: lambda: _("The model %(name)s was undeployed from the endpoint %(endpoint)s"),
     Kind.DATASET_MADE: lambda: _("The dataset %(name)s was created"),
+    Kind.IMPORT_SUCCEEDED: lambda: _("The model %(name)s was imported"),
+    Kind.IMPORT_FAILED: lambda: _("The import of %(name)s failed"),
     Kind.TEST: lambda: _("This is a test"),
 }
 TITLES_BY_STATE: dict[tuple[str, str], Callable[[], str]] = {
     (Kind.TUNING_SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED): lambda: _("Tuning %(name)s partially succeeded"),
     (Kind.TUNING_FAILED, TuningState.EXPIRED): lambda: _("Tuning %(name)s expired"),
+    (Kind.IMPORT_FAILED, "PAUSED"): lambda: _("The import of %(name)s was paused"),
     (Kind.ENDPOINT_SCALED, EndpointState.FAILED): lambda: _("The replicas of the endpoint %(name)s were not changed"),
 }

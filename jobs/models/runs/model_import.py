@@ -14,7 +14,7 @@ from .leased_work import LeasedWork, LeasedWorkQuerySet
 
 
 class ModelImportState(models.TextChoices):
-    """`LOOKING` and `WAITING` wait for the worker, `FOUND` for the person."""
+    """`LOOKING`, `WAITING` and `REMOVING` wait for the worker, `FOUND` for the person."""
 
     LOOKING = "LOOKING", _("Reading the repository")
     FOUND = "FOUND", _("Ready to download")
@@ -23,14 +23,21 @@ class ModelImportState(models.TextChoices):
     READY = "READY", _("Ready")
     FAILED = "FAILED", _("Failed")
     CANCELLED = "CANCELLED", _("Cancelled")
+    REMOVING = "REMOVING", _("Being removed")
+    REMOVED = "REMOVED", _("Removed")
 
 
-UNDER_WAY = Q(state__in=[ModelImportState.LOOKING, ModelImportState.WAITING]) | Q(is_told=False)
+WORKED_ON = (ModelImportState.LOOKING, ModelImportState.WAITING, ModelImportState.REMOVING)
+UNDER_WAY = Q(state__in=[*WORKED_ON]) | Q(is_told=False)
 
 
 class ModelImportQuerySet(LeasedWorkQuerySet["ModelImport"]):
     def due(self, now: datetime) -> Self:
         return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), UNDER_WAY)
+
+    def in_progress(self) -> Self:
+        """Long work of the local Vertex AI, whose end will be told."""
+        return self.filter(state=ModelImportState.WAITING)
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
@@ -39,7 +46,7 @@ class ModelImportQuerySet(LeasedWorkQuerySet["ModelImport"]):
 class ModelImport(LeasedWork):
     """`token`: of the person at Hugging Face, sealed, and only while it is needed. `facts`: what the first look found;
     empty before. `is_told` False: the local Vertex AI does not know yet what was asked for last. `model`: the name of
-    what came of it."""
+    what came of it. `done_bytes` of one whose model was removed: what that freed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -61,6 +68,11 @@ class ModelImport(LeasedWork):
 
     def __str__(self) -> str:
         return self.source
+
+    @property
+    def title(self) -> str:
+        """As its publisher calls it, once that was read."""
+        return str(self.facts.get("title") or self.source)
 
     @property
     def choices(self) -> list[Any]:

@@ -1,10 +1,12 @@
 """What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs.errors import refuse_for
-from jobs.models import ModelImport, PublisherModel
+from jobs.models import ModelImport, ModelImportState, PublisherModel
 from jobs.text.deferred import gettext as _
 
 from .facts import tuning_facts
@@ -63,6 +65,32 @@ def why_not_import(user: User) -> str:
 
 def check_can_import(user: User) -> None:
     refuse_for(why_not_import(user))
+
+
+def is_imported(model: PublisherModel) -> bool:
+    return bool(model.data.get("imported_bytes"))
+
+
+def why_not_remove(user: User, model: PublisherModel, blocking: Iterable[str]) -> str:
+    """`blocking`: in words, what uses its weights now."""
+    if not is_imported(model):
+        return _("Only models that were imported can be removed.")
+    if not user.is_superuser:
+        return _("Only an administrator can remove models.")
+    if reason := why_not_import(user):
+        return reason
+    if ModelImport.objects.filter(model=model.name, state=ModelImportState.REMOVING).exists():
+        return _("The model is being removed already.")
+    if uses := ", ".join(blocking):
+        return _(
+            "The model is used by: %(uses)s. Undeploy or cancel what uses it, or wait until that has ended, and remove"
+            " the model then."
+        ) % {"uses": uses}
+    return ""
+
+
+def check_can_remove(user: User, model: PublisherModel, blocking: Iterable[str]) -> None:
+    refuse_for(why_not_remove(user, model, blocking))
 
 
 def why_no_room(row: ModelImport, file: str = "") -> str:

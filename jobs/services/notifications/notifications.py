@@ -17,6 +17,8 @@ from jobs.models import (
     DeployedModel,
     Endpoint,
     LeaseKind,
+    ModelImport,
+    ModelImportState,
     Notification,
     NotificationChoice,
     NotificationKind,
@@ -46,6 +48,11 @@ MODEL_KINDS = {
     DeployedState.READY: K.MODEL_READY,
     DeployedState.FAILED: K.MODEL_FAILED,
     DeployedState.UNDEPLOYED: K.MODEL_UNDEPLOYED,
+}
+IMPORT_KINDS = {
+    ModelImportState.READY: K.IMPORT_SUCCEEDED,
+    ModelImportState.FAILED: K.IMPORT_FAILED,
+    ModelImportState.PAUSED: K.IMPORT_FAILED,
 }
 Row = TuningJob | Endpoint | DeployedModel
 
@@ -84,6 +91,14 @@ def note_dataset(dataset: Dataset) -> None:
     """Made while its owner waited for the page."""
     end = End(K.DATASET_MADE, "MADE", {"name": dataset.name})
     tell(dataset.owner_id, NotificationSubject.DATASET, dataset.pk, end, known=True)
+
+
+def note_import(row: ModelImport) -> None:
+    """`row` as the local Vertex AI left it, which may be tried again and end again. Within the transaction that ends
+    it."""
+    facts = _drop_empty({"name": row.title, "state": row.state, "reason": row.error, "model": row.model})
+    end = End(IMPORT_KINDS[ModelImportState(row.state)], f"{row.state}-{timezone.now():%Y-%m-%dT%H:%M:%S.%f}", facts)
+    tell(row.owner_id, NotificationSubject.MODEL_IMPORT, row.pk, end)
 
 
 def tell(owner_id: int, subject: str, subject_id: UUID, end: End, *, known: bool = False) -> Notification:

@@ -176,6 +176,7 @@ def _model(model: Any) -> CatalogueModel:
         paces=_paces(documents.get("training pace", "")),
         memory=parse_memory(documents.get("memory", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
+        imported_bytes=_number(documents.get("imported bytes", ""), MAX_SIZE_DIGITS),
         sampling=_sampling(documents.get("sampling", "")),
         precisions=_precisions(documents.get("quantizations", "")),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},

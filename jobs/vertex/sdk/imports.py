@@ -41,6 +41,9 @@ class Imports:
     def cancel(self, id: str) -> None:
         _ask("POST", f"{PATH}/{id}:cancel")
 
+    def remove(self, model: str) -> int:
+        return _number(_ask("POST", f"{PATH}:remove", {"model": model}).get("freed"))
+
 
 def _ask(method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float | None = None) -> dict[str, Any]:
     """What the local Vertex AI says of a hub is none of Google's refusals, which would be explained in other words."""

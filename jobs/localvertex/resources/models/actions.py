@@ -125,6 +125,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Runs here": "yes" if weights else "no",
         "Quantizations": _quantizations(parts, weights) if weights else "",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
+        "Imported bytes": str(_imported(parts, model) or ""),
         "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
     }
     if model.tuning is not None:
@@ -140,6 +141,10 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
     if weights is not None:
         facts["Memory"] = json.dumps(_memory(parts, model, weights))
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
+
+
+def _imported(parts: Parts, model: CatalogueModel) -> int:
+    return parts.imports.measure(model.id) if parts.imports else 0
 
 
 def _memory(parts: Parts, model: CatalogueModel, weights: Weights) -> Json:

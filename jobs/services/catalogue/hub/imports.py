@@ -4,7 +4,6 @@ What comes of one is a model of the catalogue; nothing of one that failed is.
 """
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,29 +15,25 @@ from django.utils import timezone
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import ModelImport, ModelImportState as State
+from jobs.models import ModelImport, ModelImportState as State, Notification, NotificationSubject
 from jobs.services import audit
 from jobs.services.catalogue import policies
+from jobs.services.notifications import notifications
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.hub import ImportSpec, RemoteImport
 
+from . import removal
 from .sealing import seal, unseal
+from .steps import take_step
 
 logger = logging.getLogger(__name__)
 LEASE, BETWEEN, AFTER_TROUBLE = timedelta(minutes=3), timedelta(seconds=1), timedelta(seconds=10)
 KEPT = timedelta(days=7)
 MOST = 20
-ENDED = (State.READY, State.CANCELLED)
-# What a person may ask for, from which states, and the state that follows.
-STEPS: Mapping[str, tuple[tuple[State, ...], State]] = {
-    "download": ((State.FOUND,), State.WAITING),
-    "pause": ((State.WAITING,), State.PAUSED),
-    "resume": ((State.PAUSED, State.FAILED), State.WAITING),
-    "look": ((State.FAILED,), State.LOOKING),
-    "cancel": ((State.LOOKING, State.FOUND, State.WAITING, State.PAUSED, State.FAILED), State.CANCELLED),
-}
+CATALOGUE_CHANGES = ((State.WAITING, State.READY), (State.REMOVING, State.REMOVED))
+ENDED = (State.READY, State.CANCELLED, State.REMOVED)
 
 
 def begin(owner: User, source: str, *, revision: str = "", token: str = "") -> ModelImport:
@@ -61,12 +56,12 @@ def download(row: ModelImport, file: str = "") -> None:
         raise NotAllowedNow(_("Choose one of the files on the page."))
     if why := policies.why_no_room(row, file):
         raise NotAllowedNow(why)
-    _step(row, "download", file=file or row.facts.get("file", ""), is_told=False, error="")
+    take_step(row, "download", file=file or row.facts.get("file", ""), is_told=False, error="")
 
 
 def pause(row: ModelImport) -> None:
     policies.check_can_import(row.owner)
-    _step(row, "pause", is_told=False)
+    take_step(row, "pause", is_told=False)
 
 
 def resume(row: ModelImport, token: str = "") -> None:
@@ -74,24 +69,14 @@ def resume(row: ModelImport, token: str = "") -> None:
     policies.check_can_import(row.owner)
     changed: dict[str, Any] = {"error": "", "stage": "", **({"token": seal(token)} if token else {})}
     if not row.facts:
-        _step(row, "look", **changed)
+        take_step(row, "look", **changed)
     else:
-        _step(row, "resume", is_told=False, **changed)
+        take_step(row, "resume", is_told=False, **changed)
 
 
 def cancel(row: ModelImport) -> None:
     policies.check_can_import(row.owner)
-    _step(row, "cancel", is_told=False, token="", error="")  # noqa: S106  # it is taken out
-
-
-def _step(row: ModelImport, verb: str, **values: Any) -> None:
-    """Raises NotAllowedNow where somebody, or the worker, was faster."""
-    before, after = STEPS[verb]
-    mine = ModelImport.objects.filter(pk=row.pk, state__in=before)
-    if not mine.update(state=after, lease_until=None, **values):
-        raise NotAllowedNow(_("The import has moved on in the meantime. Check its state on this page."))
-    row.refresh_from_db()
-    live.notify(row.owner_id, f"model-import-{row.pk}")
+    take_step(row, "cancel", is_told=False, token="", error="")  # noqa: S106  # it is taken out
 
 
 def due(now: datetime) -> list[UUID]:
@@ -100,14 +85,18 @@ def due(now: datetime) -> list[UUID]:
 
 def prune(now: datetime) -> None:
     """What nobody went on with is cancelled first, so that nothing of it stays on the disk."""
-    old = ModelImport.objects.filter(created_at__lt=now - KEPT)
-    left = old.filter(state__in=[State.FOUND, State.FAILED])
+    left = ModelImport.objects.filter(created_at__lt=now - KEPT, state__in=[State.FOUND, State.FAILED])
     left.update(state=State.CANCELLED, is_told=False, token="", lease_until=None)
-    old.filter(state__in=ENDED, is_told=True).delete()
+    old = ModelImport.objects.filter(created_at__lt=now - notifications.KEPT, state__in=ENDED, is_told=True)
+    ended = list(old.values_list("pk", flat=True))
+    with transaction.atomic():
+        Notification.objects.filter(subject=NotificationSubject.MODEL_IMPORT, subject_id__in=ended).delete()
+        ModelImport.objects.filter(pk__in=ended).delete()
 
 
 def advance(pk: UUID, now: datetime) -> bool:
-    """One question or order to the local Vertex AI. True when a model has come that the catalogue doesn't have yet."""
+    """One question or order to the local Vertex AI. True when a model has come or gone, of which the
+    catalogue doesn't know yet."""
     if not ModelImport.objects.due(now).filter(pk=pk).update(lease_until=now + LEASE):
         return False
     row = ModelImport.objects.get(pk=pk)
@@ -116,12 +105,15 @@ def advance(pk: UUID, now: datetime) -> bool:
     except VertexError as error:
         logger.warning("The import %s waits or fails: %s", pk, error)
         changed = _after_trouble(row, error)
-    # What a person asked for meanwhile is a later step's.
-    is_there = ModelImport.objects.filter(pk=pk, state=row.state, is_told=row.is_told).update(**changed)
-    if not is_there:
-        ModelImport.objects.filter(pk=pk).update(lease_until=None)
+    with transaction.atomic():
+        # What a person asked for meanwhile is a later step's.
+        is_there = ModelImport.objects.filter(pk=pk, state=row.state, is_told=row.is_told).update(**changed)
+        if not is_there:
+            ModelImport.objects.filter(pk=pk).update(lease_until=None)
+        elif row.state == State.WAITING and changed.get("state"):
+            notifications.note_import(ModelImport.objects.get(pk=pk))
     live.notify(row.owner_id, f"model-import-{pk}")
-    return bool(is_there) and changed.get("state") == State.READY
+    return bool(is_there) and (row.state, changed.get("state")) in CATALOGUE_CHANGES
 
 
 def _advance(row: ModelImport) -> dict[str, Any]:
@@ -132,6 +124,8 @@ def _advance(row: ModelImport) -> dict[str, Any]:
                 "lease_until": None}  # fmt: skip
     if row.state == State.WAITING:
         return _follow(row, _find_or_start(row))
+    if row.state == State.REMOVING:
+        return removal.carry_out(row)
     if row.state == State.PAUSED:
         with suppress(NotFound):
             imports.pause(id)
@@ -166,6 +160,8 @@ def _follow(row: ModelImport, found: RemoteImport) -> dict[str, Any]:
 
 def _after_trouble(row: ModelImport, error: VertexError) -> dict[str, Any]:
     """A first look can be repeated by a click; an order is repeated until it is taken."""
+    if row.state == State.REMOVING and not error.retryable:
+        return {"state": State.READY, "error": str(error), "lease_until": None}
     if row.state == State.LOOKING or (row.state == State.WAITING and not error.retryable):
         return {"state": State.FAILED, "error": str(error), "lease_until": None, "token": "", "is_told": True}
     return {"lease_until": timezone.now() + AFTER_TROUBLE}

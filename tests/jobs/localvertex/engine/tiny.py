@@ -97,6 +97,8 @@ def make_model(shape: str, folder: Path) -> Path:
                 mean = 0.3  # Gemma 4 scales its attention by nothing else
             # Experts that are chosen by a hair would be others where a number is rounded.
             torch.nn.init.normal_(parameter, mean=mean, std=2.0 if "router" in name and mean == 0 else 0.2)
+    # What ends an answer also fills rows, which transformers leaves at zero: nothing could learn to say it.
+    torch.nn.init.normal_(model.get_input_embeddings().weight[model.config.pad_token_id], std=0.1)
     for name, buffer in model.named_buffers():
         if name.endswith("layer_scalar"):
             buffer.fill_(0.8)

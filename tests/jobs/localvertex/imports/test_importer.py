@@ -1,6 +1,8 @@
 """Whole imports: from a hub on loopback to a model that can be deployed, and what may go wrong on the way."""
 
+import ast
 import json
+import re
 import shlex
 import sys
 import threading
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.imports import importer
 from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
@@ -288,3 +291,55 @@ def test_code_that_a_configuration_names_is_never_taken(here, hub, tiny):
     assert not list(here.data.rglob("*.py"))
     stored = json.loads((here.weights.get(MODEL).hf / "config.json").read_text())
     assert "auto_map" not in stored
+
+
+@pytest.mark.slow
+def test_a_network_that_stays_away_pauses_it_and_keeps_what_came(here, hub, tiny):
+    made = hub.add(REPOSITORY, tiny, cuts={"model.safetensors": [1000, *[0] * 20]})
+    entry = here.run()
+    assert entry.state == "PAUSED"
+    assert "What was downloaded is kept. Check the network of this machine" in entry.message
+    assert ("model.safetensors.part" in here.leftovers, here.catalogue.all()) == (True, [])
+    made.cuts.clear()
+    assert here.run().state == "DONE"
+    ranges = [headers.get("range") for _, path, headers in hub.asked if path.endswith("model.safetensors")]
+    assert ranges[-1] == "bytes=1000-"
+
+
+REFUSALS = ("ApiError", "Broken", "invalid", "precondition", "unavailable")
+REMEDIES = (
+    "Add", "Agree", "Ask", "Check", "Choose", "Copy", "Download", "Enter", "Free", "Give", "Import", "Install", "Let",
+    "Look", "Make", "Remove", "Resume", "Set", "Try", "Undeploy", "Wait",
+)  # fmt: skip
+
+
+def sentences_of(path: Path) -> list[str]:
+    """What its refusals say, with a sign for each value."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text())):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in REFUSALS:
+            text = call.args[1 if call.func.id == "ApiError" else 0]
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            said = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts]
+            found += ["".join(said)] if any(isinstance(part, ast.Constant) for part in parts) else []
+    return found
+
+
+RULES = (
+    "The id of an import has 8 to 64 small letters, digits and hyphens.",  # of a program
+    "A name or path can't contain control characters.",
+    "… is no branch, tag or commit.",
+)
+
+
+@pytest.mark.parametrize("path", sorted(Path(importer.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_whatever_goes_wrong_ends_in_what_to_do(path):
+    """`…` at the end stands for a remedy that several sentences share."""
+    without = [
+        text
+        for text in sentences_of(path)
+        if text not in RULES
+        and not text.endswith("…")
+        and re.split(r"[.;:] (?=[A-Z])", text)[-1].split()[0] not in REMEDIES
+    ]
+    assert without == []

@@ -57,7 +57,7 @@ def test_without_a_usual_quantization_the_smallest_is_proposed():
 
 @pytest.mark.parametrize("name", ["../x.json", "a/../../x", "/etc/passwd", "\\x", "a\\..\\b", "a\nb", "\x00"])
 def test_a_name_that_leads_elsewhere_ends_it(name):
-    with pytest.raises(ApiError, match="which would lead out of its folder. Nothing was taken."):
+    with pytest.raises(ApiError, match="which would lead out of its folder. Choose another one."):
         check_names(["config.json", name], "acme/x")
 
 

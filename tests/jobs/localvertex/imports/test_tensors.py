@@ -114,7 +114,7 @@ def test_a_header_that_lies_is_a_sentence(tmp_path, header, weights, length):
     with pytest.raises(ApiError) as found:
         read_shapes(write(tmp_path / "m.safetensors", header, weights, length))
     assert found.value.message.startswith("m.safetensors ")
-    assert found.value.message.endswith("The repository is damaged; look for another one of the model.")
+    assert found.value.message.endswith("The repository is damaged. Look for another one of the model.")
 
 
 def test_quantized_weights_say_what_to_import(tmp_path):

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
-from jobs.models import ModelImport, ModelImportState as State
+from jobs.models import Delivery, ModelImport, ModelImportState as State, Notification, bell_of
 from jobs.services.catalogue.hub import imports
+from jobs.services.notifications import notifications
 from jobs.vertex.errors import Refused, Unavailable
 from tests.fakes import FakeGateway
 from tests.support import factories
@@ -157,6 +159,8 @@ def test_what_a_person_asks_for_while_the_worker_asks_wins(owner: User, fake_gat
         ("FAILED", {"resume", "cancel"}),
         ("READY", set()),
         ("CANCELLED", set()),
+        ("REMOVING", set()),
+        ("REMOVED", set()),
     ],
 )
 def test_each_state_has_its_steps(owner: User, state: str, allowed: set[str]) -> None:
@@ -224,11 +228,80 @@ def test_of_several_files_one_of_them_is_chosen(owner: User, fake_gateway: FakeG
 
 def test_old_ones_go_and_leave_nothing_on_the_server(owner: User, fake_gateway: FakeGateway) -> None:
     row = inspect(owner)
-    done = factories.model_import(state="READY")
     ModelImport.objects.update(created_at=timezone.now() - imports.KEPT * 2)
     imports.prune(timezone.now())
     row.refresh_from_db()
-    assert (row.state, ModelImport.objects.filter(pk=done.pk).exists()) == (State.CANCELLED, False)
+    assert row.state == State.CANCELLED
     advance(row)
+    ModelImport.objects.update(created_at=timezone.now() - notifications.KEPT * 2)
     imports.prune(timezone.now())
     assert not ModelImport.objects.exists()
+
+
+def test_one_that_has_ended_is_kept_as_long_as_what_was_told_of_it(owner: User, fake_gateway: FakeGateway) -> None:
+    row = start_download(owner)
+    fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
+    advance(row)
+    ModelImport.objects.update(created_at=timezone.now() - imports.KEPT * 2)
+    imports.prune(timezone.now())
+    assert (ModelImport.objects.count(), Notification.objects.count()) == (1, 1)
+    ModelImport.objects.update(created_at=timezone.now() - notifications.KEPT * 2)
+    imports.prune(timezone.now())
+    assert (ModelImport.objects.count(), Notification.objects.count()) == (0, 0)
+
+
+def told() -> list[tuple[str, str, str]]:
+    return [(one.kind, one.title, one.detail) for one in Notification.objects.order_by("created_at")]
+
+
+def test_who_started_it_is_told_that_the_model_has_come(owner: User, fake_gateway: FakeGateway) -> None:
+    factories.notification_choice(user=owner)
+    row = start_download(owner)
+    assert (told(), bell_of(owner).runs) == ([], True)
+    fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
+    advance(row)
+    assert (told(), bell_of(owner).runs) == ([("model_import.succeeded", "The model Tiny was imported", "")], False)
+    found = Notification.objects.get()
+    assert (found.owner, found.subject, found.subject_id, found.read_at) == (owner, "model_import", row.pk, None)
+    assert [one.way for one in Delivery.objects.all()] == ["webhook"]
+
+
+def test_each_end_of_one_that_is_tried_again_is_told(owner: User, fake_gateway: FakeGateway) -> None:
+    row = start_download(owner)
+    fake_gateway.imports.set(row.pk, "PAUSED", message="The disk is full.")
+    advance(row)
+    for _ in range(2):
+        imports.resume(row)
+        advance(row)
+        fake_gateway.imports.set(row.pk, "FAILED", message="The checksum differs.")
+        advance(row)
+    failed = ("model_import.failed", "The import of Tiny failed", "The checksum differs.")
+    assert told() == [("model_import.failed", "The import of Tiny was paused", "The disk is full."), failed, failed]
+
+
+def test_what_a_person_does_by_a_click_tells_nothing(owner: User, fake_gateway: FakeGateway) -> None:
+    """Nor does a first look, whose end they wait for."""
+    fake_gateway.refuse("imports.inspect", "acme/Tiny is gated.", "PERMISSION_DENIED")
+    advance(imports.begin(owner, "acme/Tiny"))
+    row = start_download(owner)
+    imports.pause(row)
+    advance(row)
+    imports.cancel(row)
+    advance(row)
+    assert told() == []
+
+
+def test_an_end_that_cannot_be_told_is_none(owner: User, fake_gateway: FakeGateway) -> None:
+    row = start_download(owner)
+    fake_gateway.imports.set(row.pk, "DONE", model="hf-acme/tiny@001")
+
+    def refuse_notifications(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "jobs_notification"'):
+            raise RuntimeError("no disk")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse_notifications), pytest.raises(RuntimeError, match="no disk"):
+        advance(row)
+    row.refresh_from_db()
+    assert (row.state, told()) == (State.WAITING, [])
+    assert (advance(row, LATER * 60), row.state, len(told())) == (True, State.READY, 1)

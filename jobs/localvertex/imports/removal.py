@@ -1,0 +1,38 @@
+"""An imported model taken away again: out of what can be deployed and tuned first, then off the disk."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from jobs.localvertex.api.errors import precondition
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.catalogue import Catalogue
+
+from .shelf import Shelf
+
+log = logging.getLogger(__name__)
+MOST_NAMED = 5
+ListUses: TypeAlias = Callable[[str], list[str]]
+
+
+def remove(model: str, shelf: Shelf, weights: BaseModels, catalogue: Catalogue, list_uses: ListUses) -> int:
+    """Bytes of the disk that this frees."""
+    freed = shelf.measure(model)
+    mine = weights.withdraw(model)  # first, so that nothing begins with it meanwhile
+    try:
+        if uses := list_uses(model):
+            raise precondition(
+                f"{model} is used by {', '.join(uses[:MOST_NAMED])}. Undeploy or cancel what uses it, or wait until"
+                " that has ended, and remove the model then."
+            )
+    except BaseException:
+        weights.add(mine)
+        raise
+    try:
+        shelf.remove(model)
+    except BaseException:
+        weights.add(shelf.read_weights(model))  # what can be made again may be gone
+        raise
+    catalogue.remove(model)
+    log.info("%s was removed, %d bytes are free again", model, freed)
+    return freed
