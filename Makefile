@@ -148,8 +148,10 @@ bench-reliability: $(VENV)/.installed-dev ## pages under attack, streams, recove
 bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
 	$(BIN)/python -m tests.bench.serving
 
-bench-training: $(VENV)/.installed-bench ## training beside other trainers
-	$(BIN)/python -m tests.bench.training
+bench-training: $(VENV)/.installed-bench $(VENV)/.weights ## training beside other trainers; ARGS=--write puts the tables into docs/performance.md
+	@$(MAKE) --no-print-directory $(VENV)/llama-factory/.installed \
+		|| echo "LLaMA-Factory could not be installed. The bench goes on without it." >&2
+	$(BIN)/python -m tests.bench.training --llama-factory $(VENV)/llama-factory/bin/python $(ARGS)
 
 screenshots: browser ## pages of the browser journey, in screenshots/
 	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e tests/e2e
@@ -210,6 +212,14 @@ node_modules/.installed: package.json package-lock.json .npmrc | node
 $(VENV)/gradio/.installed: | $(VENV)/bin/pip
 	$(PYTHON) -m venv $(VENV)/gradio
 	$(VENV)/gradio/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) gradio==6.31.0 httpx==0.28.1
+	@touch $@
+
+# Its requirements contradict ours. It names torchaudio, which no training of texts uses, so an empty one will do.
+$(VENV)/llama-factory/.installed: | $(VENV)/bin/pip
+	$(PYTHON) -m venv $(VENV)/llama-factory
+	sh containers/install-torch $(VENV)/llama-factory/bin/python --quiet --disable-pip-version-check $(PIP_ARGS)
+	$(VENV)/llama-factory/bin/python tests/bench/empty_torchaudio.py
+	$(VENV)/llama-factory/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) llamafactory==0.9.5
 	@touch $@
 
 $(VENV)/compose/.installed: | $(VENV)/bin/pip

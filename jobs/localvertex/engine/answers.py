@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from jobs.localvertex.engine.fast.gemma import FastGemma
+from jobs.localvertex.engine.fast.decoder import FastDecoder
 from jobs.localvertex.engine.fast.loss import answer_loss
+from jobs.localvertex.engine.fast.supported import FastModel
 from jobs.localvertex.engine.tokens import IGNORED
 
 
@@ -21,11 +22,14 @@ class Answers:
     tokens: int  # of the whole rows
 
 
-def measure_flat(fast: FastGemma, batch: dict[str, Tensor]) -> Answers:
+def measure_flat(fast: FastModel, batch: dict[str, Tensor]) -> Answers:
     wanted = (batch["labels"][1:] != IGNORED).nonzero()[:, 0]
     targets = batch["labels"][wanted + 1]
-    hidden = fast(batch["input_ids"], batch["lengths"].tolist(), wanted)
-    loss, right = answer_loss(hidden, fast.head, targets)
+    found = fast(batch["input_ids"], batch["lengths"].tolist(), wanted)
+    if isinstance(fast, FastDecoder):
+        loss, right = answer_loss(found, fast.head, targets, fast.room)
+    else:
+        loss, right = loss_of_logits(found, targets)
     return Answers(loss, right, len(targets), len(batch["input_ids"]))
 
 
@@ -36,6 +40,12 @@ def measure_padded(model: Any, batch: dict[str, Tensor]) -> Answers:
     targets = labels[wanted]
     rest = {name: value for name, value in batch.items() if name != "labels"}
     tokens = int(batch["attention_mask"].sum()) if "attention_mask" in batch else batch["input_ids"].numel()
-    logits = model(**rest, logits_to_keep=functional.pad(wanted, (0, 1)), use_cache=False).logits.float()
-    loss = functional.cross_entropy(logits, targets, reduction="sum")
-    return Answers(loss, (logits.argmax(-1) == targets).sum(), len(targets), tokens)
+    logits = model(**rest, logits_to_keep=functional.pad(wanted, (0, 1)), use_cache=False).logits
+    loss, right = loss_of_logits(logits, targets)
+    return Answers(loss, right, len(targets), tokens)
+
+
+def loss_of_logits(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the losses, and how many of the tokens are predicted right."""
+    logits = logits.float()
+    return functional.cross_entropy(logits, targets, reduction="sum"), (logits.argmax(-1) == targets).sum()

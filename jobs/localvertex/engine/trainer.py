@@ -12,8 +12,7 @@ from jobs.localvertex.devices.machine import CPU, CUDA
 from jobs.localvertex.engine.answers import Answers, measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.dataset import Examples
-from jobs.localvertex.engine.fast.gemma import FastGemma
-from jobs.localvertex.engine.fast.supported import fast_gemma
+from jobs.localvertex.engine.fast.supported import FastModel, fast_model
 from jobs.localvertex.engine.job import CHECKPOINTS, Job
 from jobs.localvertex.engine.vision import Vision
 
@@ -43,7 +42,7 @@ class Tally:
 class AnswerTrainer(Trainer):
     model_accepts_loss_kwargs = True
 
-    def __init__(self, fast: FastGemma | None, **options: Any) -> None:
+    def __init__(self, fast: FastModel | None, **options: Any) -> None:
         super().__init__(**options)
         self.fast = fast
         self.tallies = {True: Tally(), False: Tally()}
@@ -130,7 +129,7 @@ def build_trainer(
     *,
     packed: bool = False,
 ) -> AnswerTrainer:
-    fast = fast_gemma(model)
+    fast = fast_model(model)
     trainer = AnswerTrainer(
         fast,
         model=model,

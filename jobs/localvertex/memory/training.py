@@ -1,8 +1,8 @@
 """What a training takes, by the shape of its model and the length of its rows: known before anything is loaded.
 
 The sums follow what the forward passes keep for the backward pass, tensor by tensor: those of
-`engine/fast` for LoRA on Gemma 3, and transformers' for everything else. docs/performance.md has
-what they are beside measured peaks."""
+`engine/fast` for LoRA on its decoders, and transformers' for everything else, which packs rows where
+it can. docs/performance.md has what they are beside measured peaks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,14 @@ PROCESS_BYTES = 460 * MEGABYTE
 HALF, SINGLE = 2, 4
 # Weight, gradient and the two moments of AdamW, all in f32.
 TRAINED = 4 * SINGLE
-FAST = ("gemma3", "gemma3_text")
+# Model types of transformers whose layers `engine/fast/decoder.py` has, and those whose own forward pass takes rows one
+# after another: their layers mix tokens in their attention only, which they leave to what is registered for it.
+DECODERS = ("gemma3_text", "llama", "mistral", "qwen2", "qwen3", "smollm3")
+PACKED = (*DECODERS, "phi3", "gemma4_text", "gpt_oss")
 # What a weight of a projection takes, its scales included.
 QUANTIZED = {"4bit": 0.56, "8bit": 1.06}
 # As `engine/fast/loss.py` and `attention.py` cut them.
-TOKENS_OF_LOSS, BLOCK = 128, 256
+TOKENS_OF_LOSS, BLOCK, KEPT = 256, 256, 512
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,19 @@ class Training:
 
     @property
     def is_fast(self) -> bool:
+        """By forward and backward passes of its own."""
         method = self.method
-        plain = method.is_plain and not method.quantization and not method.on_gpu
-        return not method.is_full and plain and self.shape.model_type in FAST
+        known = self.shape.model_type in (*DECODERS, "gemma3")
+        return known and not method.is_full and not method.quantization and self._is_flat
+
+    @property
+    def is_packed(self) -> bool:
+        """By the forward pass of transformers, with rows one after another."""
+        return self.shape.model_type in PACKED and not self.is_fast and self._is_flat
+
+    @property
+    def _is_flat(self) -> bool:
+        return self.method.is_plain and not self.method.on_gpu
 
     def step(self, rows: Sequence[Row]) -> int:
         """Of one step on these rows."""
@@ -98,11 +111,13 @@ class Training:
 
     def kept(self, rows: Sequence[Row]) -> int:
         """By the forward pass for the backward pass."""
-        longest = max(row.length for row in rows)
+        tokens = sum(row.length for row in rows)
         if self.is_fast:
-            tokens = sum(row.length for row in rows)
-            return self._fast_layers(tokens, _answers(rows)) + self._fast_attention(tokens, longest)
-        return len(rows) * longest * self._token + _answers(rows) * self.shape.vocabulary * SINGLE
+            return self._fast_layers(tokens, _answers(rows)) + self._weights(rows, self.method.base)
+        of_logits = _answers(rows) * self.shape.vocabulary * SINGLE
+        if self.is_packed:
+            return tokens * self._token + self._weights(rows, self._size) + of_logits
+        return len(rows) * max(row.length for row in rows) * self._token + of_logits
 
     def passing(self, rows: Sequence[Row]) -> int:
         """While all that is still there: two gradients of the logits, and that of the vocabulary in a full tuning."""
@@ -112,34 +127,46 @@ class Training:
         return _answers(rows) * self.shape.vocabulary * 2 * SINGLE + gradients
 
     @property
+    def _size(self) -> int:
+        return SINGLE if self.method.is_full else self.method.base
+
+    @property
     def _token(self) -> int:
-        shape, method = self.shape, self.method
+        shape, method, size = self.shape, self.method, self._size
         inputs = 2 * shape.width + shape.queries + shape.inner
-        normed = shape.norms * shape.width + shape.normed_heads
-        if method.is_full:
-            norms, linears, size = 2 * SINGLE * normed, SINGLE * inputs, SINGLE
-        elif method.base == HALF:
-            # Each adapter widens its own copy of what it reads.
-            norms, linears, size = SINGLE * normed, SINGLE * (inputs + 3 * shape.width), HALF
-        else:
-            norms, linears, size = SINGLE * normed, SINGLE * inputs, SINGLE
-        gated, attention = 3 * size * shape.inner, 4 * size * shape.queries
-        return shape.layers * (norms + linears + gated + attention)
+        norms = SINGLE * (shape.norms * shape.width + shape.normed_heads) * (2 if method.is_full else 1)
+        linears = size * inputs
+        if size == HALF and (method.quantization or not self.is_packed):
+            # Each adapter of peft widens its own copy of what it reads.
+            linears = SINGLE * (inputs + 3 * shape.width)
+        attention = size * (shape.queries + 2 * shape.keys if self.is_packed else 4 * shape.queries)
+        return shape.layers * (norms + linears + 3 * size * shape.inner + attention)
 
     def _fast_layers(self, tokens: int, answers: int) -> int:
         """The last layer goes on with what comes before an answer only."""
         shape, rank = self.shape, self.method.rank
-        before = 2 * shape.width + 2 * shape.queries + 3 * shape.keys + 3 * rank
-        after = 4 * shape.width + shape.queries + 4 * shape.inner + 4 * rank
+        before = 2 * shape.width + shape.queries + 2 * shape.keys + shape.normed_heads + 3 * rank
+        after = shape.norms * shape.width + shape.queries + 4 * shape.inner + 4 * rank
         whole = (shape.layers - 1) * (before + after) + before
         return self.method.base * (tokens * whole + answers * after)
 
-    def _fast_attention(self, tokens: int, longest: int) -> int:
-        """The weights of each query for the keys of its block."""
-        whole = min(tokens, BLOCK) if longest <= BLOCK else (longest + BLOCK) // 2
-        near = min(whole, self.shape.window + BLOCK // 2) if longest > self.shape.window else whole
-        keys = self.shape.near * near + (self.shape.layers - self.shape.near) * whole
-        return self.method.base * self.shape.heads * tokens * keys
+    def _weights(self, rows: Sequence[Row], size: int) -> int:
+        """Of each query for the keys of its block, in all layers."""
+        shape, lengths = self.shape, [row.length for row in rows]
+        whole, near = _count_weights(lengths, 0), _count_weights(lengths, shape.window)
+        return size * shape.heads * (shape.near * near + (shape.layers - shape.near) * whole)
+
+
+def _count_weights(lengths: Sequence[int], window: int) -> int:
+    """Of a head. Short rows share blocks; what a long row has in blocks of many keys isn't kept."""
+    short = sum(length for length in lengths if length <= BLOCK)
+    count = short * min(short, BLOCK)
+    for length in lengths:
+        for first in range(0, length if length > BLOCK else 0, BLOCK):
+            queries = min(BLOCK, length - first)
+            keys = min(first, window - 1 if 0 < window < max(lengths) else first) + queries
+            count += queries * keys if keys <= KEPT else 0
+    return count
 
 
 def _answers(rows: Sequence[Row]) -> int:

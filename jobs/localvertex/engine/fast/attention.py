@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 256  # queries
+KEPT = 2 * BLOCK  # keys: the weights of blocks with more are computed again in the backward pass
 
 
 @dataclass(frozen=True)
@@ -63,32 +64,46 @@ def ungroup_heads(x: Tensor, tokens: int) -> Tensor:
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, blocks: list[Block]) -> Tensor:
-        out, weights = torch.empty_like(query), []
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, sinks: Tensor | None, blocks: list[Block]
+    ) -> Tensor:
+        out, kept = torch.empty_like(query), []
         for block in blocks:
             q, k, v = parts(query, key, value, block)
-            tokens = block.mask.shape[0]
-            scores = torch.bmm(q, k.transpose(1, 2))
-            scores.view(len(k), tokens, -1, k.shape[1]).add_(block.mask)
-            weights.append(torch.softmax(scores, dim=-1))
-            out[block.queries] = ungroup_heads(torch.bmm(weights[-1], v), tokens)
+            weights = weigh(q, k, block, sinks)
+            out[block.queries] = ungroup_heads(torch.bmm(weights, v), block.mask.shape[0])
+            if k.shape[1] <= KEPT:
+                kept.append(weights)
         ctx.blocks = blocks
-        ctx.save_for_backward(query, key, value, *weights)
+        ctx.save_for_backward(query, key, value, sinks, *kept)
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        query, key, value, *weights = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, sinks, *rest = ctx.saved_tensors
+        kept = iter(rest)
         grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        for block, weight in zip(ctx.blocks, weights, strict=True):
+        for block in ctx.blocks:
             q, k, v = parts(query, key, value, block)
+            weights = next(kept) if k.shape[1] <= KEPT else weigh(q, k, block, sinks)
             grad = group_heads(grads[0][block.queries], len(k))
-            grad_weight = torch.bmm(grad, v.transpose(1, 2))
-            grad_scores = torch._softmax_backward_data(grad_weight, weight, -1, weight.dtype)
+            grad_weights = torch.bmm(grad, v.transpose(1, 2))
+            grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
             grad_query[block.queries] = ungroup_heads(torch.bmm(grad_scores, k), block.mask.shape[0])
             grad_key[block.keys] += torch.bmm(grad_scores.transpose(1, 2), q).transpose(0, 1)
-            grad_value[block.keys] += torch.bmm(weight.transpose(1, 2), grad).transpose(0, 1)
-        return grad_query, grad_key, grad_value, None
+            grad_value[block.keys] += torch.bmm(weights.transpose(1, 2), grad).transpose(0, 1)
+        return grad_query, grad_key, grad_value, None, None
+
+
+def weigh(q: Tensor, k: Tensor, block: Block, sinks: Tensor | None) -> Tensor:
+    """What each query takes of each key. A sink is a key without a value, one for each head."""
+    tokens, groups = block.mask.shape[0], len(k)
+    scores = torch.bmm(q, k.transpose(1, 2))
+    scores.view(groups, tokens, -1, k.shape[1]).add_(block.mask)
+    if sinks is None:
+        return torch.softmax(scores, dim=-1)
+    column = sinks.view(groups, 1, -1).expand(-1, tokens, -1).reshape(groups, -1, 1).to(scores.dtype)
+    return torch.softmax(torch.cat([scores, column], dim=-1), dim=-1)[..., :-1].contiguous()
 
 
 def parts(query: Tensor, key: Tensor, value: Tensor, block: Block) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,7 +112,7 @@ def parts(query: Tensor, key: Tensor, value: Tensor, block: Block) -> tuple[Tens
     return group_heads(query[block.queries], groups), keys, values
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, blocks: list[Block]) -> Tensor:
-    """All are (tokens, heads, width); the query is scaled already."""
-    out: Tensor = _Attention.apply(query, key, value, blocks)
+def attention(query: Tensor, key: Tensor, value: Tensor, blocks: list[Block], sinks: Tensor | None = None) -> Tensor:
+    """All are (tokens, heads, width); the query is scaled already. `sinks` get no gradient."""
+    out: Tensor = _Attention.apply(query, key, value, sinks, blocks)
     return out

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+ONE_MORE = ("Gemma3RMSNorm",)  # their weights are what is to be added to one
+
 
 def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
     """Of f32."""
@@ -66,12 +68,26 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return out
 
 
+class _Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.factor = factor
+        ctx.save_for_backward(cos, sin)
+        return rotate(x.float(), cos, sin).mul_(factor).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        cos, sin = ctx.saved_tensors
+        return rotate(grads[0].float(), cos, -sin).mul_(ctx.factor).to(grads[0].dtype), None, None, None
+
+
 class Norm:
     """`factor` multiplies what comes out. The weight is frozen."""
 
     def __init__(self, module: Any, factor: float = 1.0) -> None:
-        self.weight = (1.0 + module.weight.detach().float()) * factor
-        self.epsilon = module.eps
+        weight = module.weight.detach().float()
+        self.weight = (1.0 + weight if type(module).__name__ in ONE_MORE else weight) * factor
+        self.epsilon = module.eps if hasattr(module, "eps") else module.variance_epsilon
 
     def __call__(self, x: Tensor) -> Tensor:
         normed: Tensor = _Norm.apply(x, self.weight, self.epsilon)
@@ -80,3 +96,24 @@ class Norm:
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         result: Tensor = _TurnedNorm.apply(x, self.weight, self.epsilon, cos, sin)
         return result
+
+
+class Turn:
+    """Heads without a norm of their own. `factor` multiplies what comes out."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        result: Tensor = _Turn.apply(x, self.factor, cos, sin)
+        return result
+
+
+class Scale:
+    """Heads of a layer that knows no positions."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        return x * self.factor

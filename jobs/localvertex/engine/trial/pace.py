@@ -9,7 +9,7 @@ import torch
 from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
-from jobs.localvertex.engine.fast.supported import fast_gemma
+from jobs.localvertex.engine.fast.supported import fast_model
 from jobs.localvertex.engine.hardware.fitting import require_memory
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import ON_CPU, trainable
@@ -45,7 +45,7 @@ def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training 
 class _Trial:
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._fast = fast_gemma(model)
+        self._fast = fast_model(model)
         self._collate = Collator(0, None, flat=self._fast is not None)
         self._vocabulary = int(model.config.get_text_config().vocab_size)
         learned = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -27,7 +27,7 @@ def test_it_fits_with_a_smaller_batch():
     fit = fit_training(LORA, ROWS, 8, free)
     assert (fit.fits, fit.batch) == (False, 2)
     assert why_not_train(LORA, ROWS, 8, free) == (
-        "The training needs about 6.8 GB of memory, and 2.5 GB are free on this machine. A batch_size of 2 fits."
+        "The training needs about 4.2 GB of memory, and 1.8 GB are free on this machine. A batch_size of 2 fits."
         f" {OTHERS}"
     )
 
@@ -35,7 +35,7 @@ def test_it_fits_with_a_smaller_batch():
 def test_an_adapter_fits_where_a_full_tuning_does_not():
     free = needed(LORA, 1)
     assert why_not_train(FULL, ROWS, 1, free) == (
-        "The training needs about 3.2 GB of memory, and 1.7 GB are free on this machine. PEFT_ADAPTER fits with a"
+        "The training needs about 3.3 GB of memory, and 1.4 GB are free on this machine. PEFT_ADAPTER fits with a"
         f" batch_size of 1. {OTHERS}"
     )
 
@@ -60,7 +60,7 @@ def test_the_longest_rows_count_where_they_are_together():
     """As the trainer puts rows of about one length into a step; what comes in the file in between does not matter."""
     mixed = [Row(512, 10), Row(8, 4)] * 8
     assert LORA.peak(mixed, 8) == LORA.peak([Row(512, 10)] * 8, 8)
-    assert LORA.peak([*mixed, Row(500, 500)], 1) == LORA.peak([Row(500, 500)], 1)
+    assert LORA.peak([*mixed, Row(511, 511)], 1) == LORA.peak([Row(511, 511)], 1)
 
 
 def test_quantised_weights_are_smaller_until_the_adapter_is_merged():

@@ -8,10 +8,12 @@ import torch
 
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
-from jobs.localvertex.engine.fast.supported import fast_gemma
+from jobs.localvertex.engine.fast import attention
+from jobs.localvertex.engine.fast.supported import fast_model
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import dtype_of_base, trainable
 from jobs.localvertex.engine.tokens import IGNORED
+from jobs.localvertex.memory import training as foretelling
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import PROCESS_BYTES, Method, Row, Training
 from tests.jobs.localvertex.engine.conftest import TINY
@@ -41,7 +43,7 @@ def kept_for_backward(model: Any, vocabulary: int) -> int:
             alive.append(storage)  # so that no other tensor gets its place
         return tensor
 
-    fast = fast_gemma(model)
+    fast = fast_model(model)
     rows = torch.randint(3, vocabulary, (ROWS, LENGTH)).tolist()
     labels = [[IGNORED] * (LENGTH - ANSWERS) + row[LENGTH - ANSWERS :] for row in rows]
     batch = Collator(0, None, flat=fast is not None)(
@@ -51,6 +53,10 @@ def kept_for_backward(model: Any, vocabulary: int) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         measure_flat(fast, batch) if fast is not None else measure_padded(model, batch)
     return sum(kept.values())
+
+
+def test_blocks_of_attention_are_cut_as_the_engine_does() -> None:
+    assert (foretelling.BLOCK, foretelling.KEPT) == (attention.BLOCK, attention.KEPT)
 
 
 def check(folder: Path, mode: str) -> None:
@@ -69,7 +75,7 @@ def test_gemma(mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
-@pytest.mark.parametrize("family", ["SmolLM2", "Llama 3", "Mistral", "Qwen 2.5", "Qwen 3"])
+@pytest.mark.parametrize("family", ["SmolLM2", "Llama 3", "Mistral", "Qwen 2.5", "Qwen 3", "SmolLM3", "Phi 4"])
 def test_other_families(family, mode, tmp_path):
     check(make_model(family, tmp_path), mode)
 

@@ -7,13 +7,15 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.activations import ACT2FN
 from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm, apply_rotary_pos_emb
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from jobs.localvertex.engine.fast.activation import gated_gelu
-from jobs.localvertex.engine.fast.attention import BLOCK, attention, blocks_of, spans_of
+from jobs.localvertex.engine.fast.activation import ACTIVATIONS, apply_gate
+from jobs.localvertex.engine.fast.attention import BLOCK, KEPT, attention, blocks_of, spans_of
 from jobs.localvertex.engine.fast.lora import LoraLinears
-from jobs.localvertex.engine.fast.loss import TOKENS, answer_loss
-from jobs.localvertex.engine.fast.norm import Norm
+from jobs.localvertex.engine.fast.loss import TOKENS, Room, answer_loss
+from jobs.localvertex.engine.fast.norm import Norm, Turn
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +39,15 @@ def assert_same(mine: Any, plain: Any, *inputs: Tensor) -> None:
         torch.testing.assert_close(x.grad, y.grad, rtol=1e-4, atol=1e-4)
 
 
-def norm_module(width: int) -> Gemma3RMSNorm:
-    module = Gemma3RMSNorm(width)
+def norm_module(width: int, kind: Any = Gemma3RMSNorm) -> Any:
+    module = kind(width)
     module.weight.data.normal_()
     return module.requires_grad_(False)
 
 
-def test_norm() -> None:
-    module = norm_module(32)
+@pytest.mark.parametrize("kind", [Gemma3RMSNorm, LlamaRMSNorm])
+def test_norm(kind: Any) -> None:
+    module = norm_module(32, kind)
     assert_same(Norm(module), module, torch.randn(7, 32))
 
 
@@ -59,25 +62,39 @@ def test_norm_and_rotation_of_heads() -> None:
     assert_same(lambda x: Norm(module, 0.25).rotate(x, angles.cos(), angles.sin()), plain, torch.randn(7, 3, 32))
 
 
-def test_gated_gelu() -> None:
-    def plain(gate: Tensor, up: Tensor) -> Tensor:
-        return functional.gelu(gate, approximate="tanh") * up
+def test_rotation_of_heads_without_norms() -> None:
+    angles = torch.randn(7, 1, 16)
+    cos, sin = (torch.cat((part, part), dim=-1)[None, :, 0] for part in (angles.cos(), angles.sin()))
 
-    assert_same(gated_gelu, plain, torch.randn(5, 8), torch.randn(5, 8))
+    def plain(x: Tensor) -> Tensor:
+        turned: Tensor = apply_rotary_pos_emb(x[None], x[None], cos, sin, unsqueeze_dim=2)[0][0]
+        return turned * 0.25
+
+    assert_same(lambda x: Turn(0.25).rotate(x, angles.cos(), angles.sin()), plain, torch.randn(7, 3, 32))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gated_activation(name: str) -> None:
+    def plain(gate: Tensor, up: Tensor) -> Tensor:
+        active: Tensor = ACT2FN[name](gate)
+        return active * up
+
+    assert_same(lambda gate, up: apply_gate(gate, up, name), plain, torch.randn(5, 8), torch.randn(5, 8))
 
 
 class Pair(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, bias: bool) -> None:
         super().__init__()
-        self.one, self.two = nn.Linear(24, 16, bias=False), nn.Linear(24, 40, bias=False)
+        self.one, self.two = nn.Linear(24, 16, bias=bias), nn.Linear(24, 40, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.two(x)], dim=1)
 
 
-def test_linear_layers_with_lora() -> None:
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_layers_with_lora(bias: bool) -> None:
     config = LoraConfig(r=4, lora_alpha=8, target_modules=["one", "two"], init_lora_weights=False)
-    pair: Any = inject_adapter_in_model(config, Pair())
+    pair: Any = inject_adapter_in_model(config, Pair(bias))
     fused, x, grad = LoraLinears.of(pair.one, pair.two), torch.randn(9, 24), torch.randn(9, 56)
     assert_same(lambda x: torch.cat(fused(x), dim=1), pair, x)
     grads = []
@@ -89,7 +106,7 @@ def test_linear_layers_with_lora() -> None:
     torch.testing.assert_close(*grads)
 
 
-def plain_attention(lengths: list[int], window: int | None) -> Any:
+def plain_attention(lengths: list[int], window: int | None, sinks: Tensor | None = None) -> Any:
     row = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     place = torch.arange(sum(lengths))
     seen = (row[:, None] == row) & (place <= place[:, None]) & (place > place[:, None] - (window or len(place)))
@@ -98,18 +115,42 @@ def plain_attention(lengths: list[int], window: int | None) -> Any:
         shared = query.shape[1] // key.shape[1]
         q, k, v = query, key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
         scores = torch.einsum("qhd,khd->hqk", q, k).masked_fill(~seen, -torch.inf)
-        return torch.einsum("hqk,khd->qhd", scores.softmax(-1), v)
+        if sinks is not None:
+            scores = torch.cat([scores, sinks[:, None, None].expand(-1, len(place), 1)], dim=-1)
+        return torch.einsum("hqk,khd->qhd", scores.softmax(-1)[..., : len(place)], v)
 
     return attend
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("window", [None, 5, 300])
-@pytest.mark.parametrize("lengths", [[1], [3, 7, 5], [BLOCK, 1, 2], [4, 2 * BLOCK + 3, 6]])
+@pytest.mark.parametrize("lengths", [[1], [3, 7, 5], [BLOCK, 1, 2], [4, KEPT + 3, 6]])
 def test_attention(lengths: list[int], window: int | None, groups: int) -> None:
     count, blocks = sum(lengths), blocks_of(lengths, window, torch.float32)
     query, key, value = torch.randn(count, 4, 8), torch.randn(count, groups, 8), torch.randn(count, groups, 8)
     assert_same(lambda q, k, v: attention(q, k, v, blocks), plain_attention(lengths, window), query, key, value)
+
+
+@pytest.mark.parametrize("lengths", [[3, 7], [KEPT + 3, 6]])
+def test_attention_with_sinks(lengths: list[int]) -> None:
+    count, blocks, sinks = sum(lengths), blocks_of(lengths, None, torch.float32), torch.randn(4)
+    query, key, value = torch.randn(count, 4, 8), torch.randn(count, 2, 8), torch.randn(count, 2, 8)
+    plain = plain_attention(lengths, None, sinks)
+    assert_same(lambda q, k, v: attention(q, k, v, blocks, sinks), plain, query, key, value)
+
+
+def test_weights_of_long_rows_are_not_kept() -> None:
+    lengths = [4 * KEPT]
+    query, key, value = leaves(*(torch.randn(4 * KEPT, 1, 1) for _ in range(3)))
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        attention(query, key, value, blocks_of(lengths, None, torch.float32))
+    assert [tensor.shape[2] for tensor in kept if tensor.shape[1:] != (1, 1)] == [BLOCK, KEPT]
 
 
 def test_short_rows_share_a_block() -> None:
@@ -119,11 +160,27 @@ def test_short_rows_share_a_block() -> None:
 @pytest.mark.parametrize("count", [1, 9, TOKENS + 3])
 def test_answer_loss(count: int) -> None:
     hidden, head, targets = torch.randn(count, 16), torch.randn(50, 16), torch.randint(50, (count,))
-    total, right = answer_loss(hidden, head, targets)
+    total, right = answer_loss(hidden, head, targets, Room())
     assert int(right) == int(((hidden @ head.t()).argmax(-1) == targets).sum())
 
     def plain(hidden: Tensor) -> Tensor:
         return functional.cross_entropy(hidden @ head.t(), targets, reduction="sum")
 
-    assert_same(lambda hidden: answer_loss(hidden, head, targets)[0], plain, hidden)
+    assert_same(lambda hidden: answer_loss(hidden, head, targets, Room())[0], plain, hidden)
     torch.testing.assert_close(total, plain(hidden))
+
+
+def test_answer_loss_in_memory_that_was_used_before() -> None:
+    room, head = Room(), torch.randn(50, 16)
+    for count, is_evaluated in ((3, False), (9, True), (2, False)):
+        hidden, targets = torch.randn(count, 16), torch.randint(50, (count,))
+        plain = functional.cross_entropy(hidden @ head.t(), targets, reduction="sum")
+        with torch.inference_mode(is_evaluated):
+            torch.testing.assert_close(answer_loss(hidden, head, targets, room)[0], plain)
+
+
+def test_a_tie_is_right_where_the_first_of_the_best_is_the_target() -> None:
+    head = torch.ones(4, 2)
+    for target, expected in ((0, 1), (2, 0)):
+        _, right = answer_loss(torch.ones(1, 2), head, torch.tensor([target]), Room())
+        assert int(right) == expected

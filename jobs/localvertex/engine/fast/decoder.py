@@ -1,0 +1,106 @@
+"""A decoder's language model for training: rows without padding in, hidden states before answer tokens out.
+
+Layers as Llama has them: norms before attention and before the gated MLP. Those of Gemma 3 have two more behind, those
+of Qwen 3 and Gemma 3 norms of heads, some of SmolLM3 no positions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jobs.localvertex.engine.fast.activation import apply_gate
+from jobs.localvertex.engine.fast.attention import Block, attention, blocks_of
+from jobs.localvertex.engine.fast.lora import LoraLinears
+from jobs.localvertex.engine.fast.loss import Room
+from jobs.localvertex.engine.fast.norm import Norm, Scale, Turn
+
+SLIDING = "sliding_attention"
+
+
+class Layer:
+    def __init__(self, layer: Any, config: Any, kind: str) -> None:
+        own, mlp = layer.self_attn, layer.mlp
+        self.kind = kind
+        self.width: int = own.head_dim
+        self.activation: str = activation_of(config)
+        self.before_attention = Norm(layer.input_layernorm)
+        self.after_attention, self.after_mlp = None, None
+        if hasattr(layer, "pre_feedforward_layernorm"):
+            self.after_attention = Norm(layer.post_attention_layernorm)
+            self.before_mlp = Norm(layer.pre_feedforward_layernorm)
+            self.after_mlp = Norm(layer.post_feedforward_layernorm)
+        else:
+            self.before_mlp = Norm(layer.post_attention_layernorm)
+        if hasattr(own, "q_norm"):
+            self.query, self.key = Norm(own.q_norm, own.scaling), Norm(own.k_norm)
+        else:
+            place = Turn if getattr(own, "use_rope", True) else Scale
+            self.query, self.key = place(own.scaling), place()
+        self.project = LoraLinears.of(own.q_proj, own.k_proj, own.v_proj)
+        self.join = LoraLinears.of(own.o_proj)
+        self.widen = LoraLinears.of(mlp.gate_proj, mlp.up_proj)
+        self.narrow = LoraLinears.of(mlp.down_proj)
+
+    def __call__(self, x: Tensor, place: "Places", keep: Tensor | None) -> Tensor:
+        """`keep`: the tokens whose result is wanted."""
+        query, key, value = (part.view(len(x), -1, self.width) for part in self.project(self.before_attention(x)))
+        query, key = self.query.rotate(query, place.cos, place.sin), self.key.rotate(key, place.cos, place.sin)
+        mixed = attention(query, key, value, place.blocks).view(len(x), -1)
+        if keep is not None:
+            mixed, x = mixed[keep], x[keep]
+        joined = self.join(mixed)[0]
+        x = x + (joined if self.after_attention is None else self.after_attention(joined))
+        narrowed = self.narrow(apply_gate(*self.widen(self.before_mlp(x)), self.activation))[0]
+        return x + (narrowed if self.after_mlp is None else self.after_mlp(narrowed))
+
+
+def activation_of(config: Any) -> str:
+    name: str = config.hidden_activation if hasattr(config, "hidden_activation") else config.hidden_act
+    return name
+
+
+@dataclass(frozen=True)
+class Places:
+    """What layers of one kind need to know about where the tokens are."""
+
+    blocks: list[Block]
+    cos: Tensor
+    sin: Tensor
+
+
+class FastDecoder:
+    def __init__(self, causal: Any) -> None:
+        text = causal.model.language_model if hasattr(causal.model, "language_model") else causal.model
+        config = text.config
+        self.window: int | None = getattr(config, "sliding_window", None)
+        self.rotates_by_kind = config.model_type == "gemma3_text"
+        self.embed, self.rotary, self.head = text.embed_tokens, text.rotary_emb, causal.lm_head.weight
+        kinds = kinds_of(config)
+        self.layers = [Layer(layer, config, kind) for layer, kind in zip(text.layers, kinds, strict=True)]
+        self.norm = Norm(text.norm)
+        self.room = Room()
+
+    def places(self, positions: Tensor, lengths: list[int], kind: str) -> Places:
+        kinds = (kind,) if self.rotates_by_kind else ()
+        cos, sin = self.rotary(torch.empty(0, dtype=torch.float32), positions[None], *kinds)
+        half = cos.shape[-1] // 2
+        window = self.window if kind == SLIDING and self.window and max(lengths) > self.window else None
+        blocks = blocks_of(lengths, window, self.head.dtype)
+        return Places(blocks, cos[0, :, None, :half].contiguous(), sin[0, :, None, :half].contiguous())
+
+    def __call__(self, tokens: Tensor, lengths: list[int], keep: Tensor) -> Tensor:
+        """`tokens` of all rows, one row after another; `keep`: indices of those that come before an answer token."""
+        positions = torch.cat([torch.arange(length) for length in lengths])
+        places = {kind: self.places(positions, lengths, kind) for kind in {layer.kind for layer in self.layers}}
+        x = self.embed(tokens)
+        for layer in self.layers[:-1]:
+            x = layer(x, places[layer.kind], None)
+        return self.norm(self.layers[-1](x, places[self.layers[-1].kind], keep))
+
+
+def kinds_of(config: Any) -> list[str]:
+    """Of the layers. Mistral has a window for all of them or none."""
+    if config.model_type == "mistral":
+        return [SLIDING] * config.num_hidden_layers
+    return list(getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers)
