@@ -373,6 +373,19 @@ def test_a_checkpoint_is_made_the_default_and_deployed(visitor):
     assert Endpoint.objects.get().model.artifact_uri.endswith("/checkpoints/checkpoint-140")
 
 
+@pytest.mark.parametrize("state", ["RUNNING", "SUCCEEDED", "CANCELLED"])
+def test_the_default_that_was_chosen_is_marked(visitor, state):
+    """Also before the training has ended: what the automatic deployment will take."""
+    job = factories.job(state=state, checkpoints=[one | {"is_servable": True} for one in CHECKPOINTS])
+    visitor.post(url(job, "default-checkpoint/"), {"checkpoint": "1"})
+    page = visitor.get(url(job)).content.decode()
+    marked = LexborHTMLParser(page).css("#job-checkpoints tr:has(.badge) th")
+    assert [one.text().split()[0] for one in marked] == ["1"]
+    menus = [menu.text() for menu in LexborHTMLParser(page).css("#job-checkpoints .menu")]
+    assert ["Set as default" in menu for menu in menus] == [number != 0 for number in range(len(CHECKPOINTS))]
+    assert "The default is what this console deploys" in page
+
+
 def test_a_checkpoint_is_deployed_beside_another_once(visitor):
     job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS, display_name="Captain")
     for checkpoint in ("2", "1", "1", ""):
