@@ -323,6 +323,22 @@ def test_settings(chat: Page, visit: Visit) -> None:
     expect(chat.get_by_role("button", name="Cool", exact=True)).to_have_count(0)
 
 
+def test_the_settings_of_a_phone_leave_the_chat_to_the_keyboard(chat: Page) -> None:
+    """Escape closes them, and so does Tab behind their last field: nothing has the focus underneath."""
+    chat.set_viewport_size(NARROW)
+    settings, opener = chat.locator("#settings"), chat.get_by_role("button", name="Settings", exact=True)
+    opener.press("Enter")
+    chat.locator("#id_temperature").focus()
+    chat.keyboard.press("Escape")
+    expect(settings).not_to_be_visible()
+    expect(opener).to_be_focused()
+    opener.press("Enter")
+    settings.locator("button, input").last.focus()
+    expect(settings).to_be_visible()
+    chat.keyboard.press("Tab")
+    expect(settings).not_to_be_visible()
+
+
 @pytest.mark.slow
 def test_an_answer_by_a_schema(chat: Page) -> None:
     chat.select_option("#id_response_format", "json_object")
