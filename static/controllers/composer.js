@@ -74,15 +74,18 @@ export default class extends Controller {
     const { value, defaultValue } = this.inputTarget;
     if (value === defaultValue) return void localStorage.removeItem(this.draftValue);
     localStorage.setItem(this.draftValue, value);
-    if (this.urlValue) this.timer = setTimeout(() => this.keep(value), KEEP_MS);
+    if (!this.urlValue) return;
+    // The key is that of the message which is typed now: once it is accepted, the form has that of the next.
+    const key = this.element.elements.key.value;
+    this.timer = setTimeout(() => this.keep(value, key), KEEP_MS);
   }
 
   // What is being kept while the message goes is no draft any more; while the page goes, the next may be without it.
   renew() { this.round = {}; }
 
-  async keep(text) {
-    const { round, element: { elements: { key, csrfmiddlewaretoken } } } = this;
-    const body = new URLSearchParams({ text, key: key.value, csrfmiddlewaretoken: csrfmiddlewaretoken.value });
+  async keep(text, key) {
+    const { round, element: { elements: { csrfmiddlewaretoken } } } = this;
+    const body = new URLSearchParams({ text, key, csrfmiddlewaretoken: csrfmiddlewaretoken.value });
     const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
     if (!answer?.ok || round !== this.round) return;
     this.inputTarget.defaultValue = text;

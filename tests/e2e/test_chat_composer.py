@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -240,6 +241,19 @@ def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) 
     chat.unroute_all()
     expect(box(chat)).to_have_value("Just in time")
     assert came == [False]
+    box(chat).fill("")
+
+
+@pytest.mark.slow
+def test_a_draft_that_is_kept_while_its_message_is_accepted_is_none(chat: Page) -> None:
+    """The form has the key of the next message already, as it has before the box is emptied."""
+    key = chat.locator("#composer-tools [name=key]")
+    own = key.input_value()
+    box(chat).fill("On its way")
+    key.evaluate("(field) => { field.value = crypto.randomUUID(); }")
+    with chat.expect_request("**/draft/") as kept:
+        pass
+    assert parse_qs(kept.value.post_data)["key"] == [own]
     box(chat).fill("")
 
 
