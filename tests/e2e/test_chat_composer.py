@@ -245,6 +245,26 @@ def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) 
 
 
 @pytest.mark.slow
+def test_a_message_whose_page_is_left_before_its_answer_is_no_draft(chat: Page) -> None:
+    held = list[Route]()
+
+    def hold(message: Route) -> None:
+        message.fetch()
+        held.append(message)
+
+    chat.route("**/send/", hold)
+    box(chat).fill("Once only")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("log").get_by_text("Once only")).to_be_visible()
+    chat.unroute_all(behavior="ignoreErrors")
+    chat.reload()
+    expect(box(chat)).to_have_value("")
+    chat.reload()
+    expect(box(chat)).to_have_value("")
+    assert len(held) == 1
+
+
+@pytest.mark.slow
 def test_a_draft_that_is_kept_while_its_message_is_accepted_is_none(chat: Page) -> None:
     """The form has the key of the next message already, as it has before the box is emptied."""
     key = chat.locator("#composer-tools [name=key]")
