@@ -98,7 +98,10 @@ export default class extends Controller {
   }
 
   // What is being kept while the message goes is no draft any more; while the page goes, the next may be without it.
-  renew() { this.round = {}; }
+  renew() {
+    clearTimeout(this.timer);
+    this.round = {};
+  }
 
   async keep(text, key) {
     const { round } = this;
