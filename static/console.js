@@ -78,6 +78,14 @@ document.addEventListener("close", ({ target }) => {
   opener = null;
 }, true);
 
+// What lies over the page closes once the keyboard leaves it: the focus would go on behind it.
+document.addEventListener("focusin", ({ target }) => {
+  if (!target.matches(":focus-visible")) return;
+  for (const open of document.querySelectorAll("[popover]:popover-open")) {
+    if (open.popover === "auto" && !open.contains(target) && target.getAttribute("popovertarget") !== open.id) open.hidePopover();
+  }
+});
+
 // A dialog whose form was accepted has done its work, unless the form says that it stays. Its button may be gone or disabled by then: the heading takes the focus.
 document.addEventListener("htmx:after:request", ({ target, detail }) => {
   const accepted = detail.ctx.response.status < 400 && detail.ctx.request.method !== "GET";

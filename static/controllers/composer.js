@@ -2,6 +2,8 @@ import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
 
 const SENT = "draft-sent";
 const KEEP_MS = 700;
+const KEPT = 204;
+const SENT_ALREADY = 205;
 
 // Enter sends if that is wanted, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
 // While an answer is written, the message waits for its end; it is not sent after one that failed, or once it is changed.
@@ -16,11 +18,13 @@ export default class extends Controller {
     // A form that was sent without htmx was accepted if it led to another page.
     const left = sessionStorage.getItem(SENT);
     sessionStorage.removeItem(SENT);
-    if (left && left !== this.draftValue) localStorage.removeItem(left);
+    if (left && left !== this.draftValue) this.forget(left);
     const kept = this.draftValue ? localStorage.getItem(this.draftValue) : null;
+    const key = localStorage.getItem(this.keyPlace);
     if (kept !== null && (this.urlValue || !this.inputTarget.value)) this.inputTarget.value = kept;
     if (!this.draftValue) this.inputTarget.setSelectionRange(-1, -1);
-    this.changed();
+    if (kept !== null && key && this.urlValue) this.restore(kept, key);
+    else this.changed();
   }
 
   disconnect() {
@@ -72,21 +76,44 @@ export default class extends Controller {
     if (!this.draftValue) return;
     clearTimeout(this.timer);
     const { value, defaultValue } = this.inputTarget;
-    if (value === defaultValue) return void localStorage.removeItem(this.draftValue);
+    if (value === defaultValue) return void this.forget();
     localStorage.setItem(this.draftValue, value);
-    if (this.urlValue) this.timer = setTimeout(() => this.keep(value), KEEP_MS);
+    if (!this.urlValue) return;
+    // The key is that of the message which is typed now: once it is accepted, the form has that of the next.
+    const key = this.element.elements.key.value;
+    localStorage.setItem(this.keyPlace, key);
+    this.timer = setTimeout(() => this.keep(value, key), KEEP_MS);
+  }
+
+  get keyPlace() { return `${this.draftValue}-key`; }
+
+  forget(draft = this.draftValue) { for (const place of [draft, `${draft}-key`]) localStorage.removeItem(place); }
+
+  // It is a message already where the page was left before the answer to it came.
+  async restore(text, key) {
+    const status = await this.post(text, key);
+    if (status === SENT_ALREADY && this.inputTarget.value === text) this.inputTarget.value = this.inputTarget.defaultValue;
+    else if (status === KEPT) this.inputTarget.defaultValue = text;
+    this.changed();
   }
 
   // What is being kept while the message goes is no draft any more; while the page goes, the next may be without it.
-  renew() { this.round = {}; }
+  renew() {
+    clearTimeout(this.timer);
+    this.round = {};
+  }
 
-  async keep(text) {
-    const { round, element: { elements: { key, csrfmiddlewaretoken } } } = this;
-    const body = new URLSearchParams({ text, key: key.value, csrfmiddlewaretoken: csrfmiddlewaretoken.value });
-    const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
-    if (!answer?.ok || round !== this.round) return;
+  async keep(text, key) {
+    const { round } = this;
+    if (await this.post(text, key) !== KEPT || round !== this.round) return;
     this.inputTarget.defaultValue = text;
     this.changed();
+  }
+
+  async post(text, key) {
+    const body = new URLSearchParams({ text, key, csrfmiddlewaretoken: this.element.elements.csrfmiddlewaretoken.value });
+    const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
+    return answer?.status;
   }
 
   leaving() { sessionStorage.setItem(SENT, this.draftValue); }

@@ -5,6 +5,7 @@ export default class extends Controller {
   static values = { back: String };
 
   connect() {
+    this.address = location.href;
     this.element.close();
     this.element.showModal();
     this.isModal = true;
@@ -15,8 +16,11 @@ export default class extends Controller {
     this.element.close();
   }
 
-  // The address then names the page without the panel. The close of connect() is reported late.
+  // The address then names the page without the panel, and the link that opened it has the focus again. The close of
+  // connect() is reported late.
   left() {
-    if (this.isModal && !this.element.open) history.replaceState(history.state, "", this.backValue);
+    if (!this.isModal || this.element.open) return;
+    history.replaceState(history.state, "", this.backValue);
+    [...document.links].find((link) => link.href === this.address && !this.element.contains(link))?.focus();
   }
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -244,6 +245,39 @@ def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) 
 
 
 @pytest.mark.slow
+def test_a_message_whose_page_is_left_before_its_answer_is_no_draft(chat: Page) -> None:
+    held = list[Route]()
+
+    def hold(message: Route) -> None:
+        message.fetch()
+        held.append(message)
+
+    chat.route("**/send/", hold)
+    box(chat).fill("Once only")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("log").get_by_text("Once only")).to_be_visible()
+    chat.unroute_all(behavior="ignoreErrors")
+    chat.reload()
+    expect(box(chat)).to_have_value("")
+    chat.reload()
+    expect(box(chat)).to_have_value("")
+    assert len(held) == 1
+
+
+@pytest.mark.slow
+def test_a_draft_that_is_kept_while_its_message_is_accepted_is_none(chat: Page) -> None:
+    """The form has the key of the next message already, as it has before the box is emptied."""
+    key = chat.locator("#composer-tools [name=key]")
+    own = key.input_value()
+    box(chat).fill("On its way")
+    key.evaluate("(field) => { field.value = crypto.randomUUID(); }")
+    with chat.expect_request("**/draft/") as kept:
+        pass
+    assert parse_qs(kept.value.post_data)["key"] == [own]
+    box(chat).fill("")
+
+
+@pytest.mark.slow
 def test_what_is_sent_when_the_session_is_over_is_not_lost(chat: Page, visit: Visit) -> None:
     address, cookies = chat.url, visit.context.cookies()
     visit.context.clear_cookies(name="sessionid")
@@ -321,6 +355,22 @@ def test_settings(chat: Page, visit: Visit) -> None:
     expect(chat.locator("#id_seed")).to_have_value("7")
     chat.get_by_role("button", name="Delete the preset Cool").click()
     expect(chat.get_by_role("button", name="Cool", exact=True)).to_have_count(0)
+
+
+def test_the_settings_of_a_phone_leave_the_chat_to_the_keyboard(chat: Page) -> None:
+    """Escape closes them, and so does Tab behind their last field: nothing has the focus underneath."""
+    chat.set_viewport_size(NARROW)
+    settings, opener = chat.locator("#settings"), chat.get_by_role("button", name="Settings", exact=True)
+    opener.press("Enter")
+    chat.locator("#id_temperature").focus()
+    chat.keyboard.press("Escape")
+    expect(settings).not_to_be_visible()
+    expect(opener).to_be_focused()
+    opener.press("Enter")
+    settings.locator("button, input").last.focus()
+    expect(settings).to_be_visible()
+    chat.keyboard.press("Tab")
+    expect(settings).not_to_be_visible()
 
 
 @pytest.mark.slow

@@ -136,6 +136,7 @@ def test_weights_of_ones_own_have_a_panel(visit: Visit, page: Page) -> None:
     assert remarks(page) == []
     panel.get_by_role("link", name="Cancel").click()
     expect(page).to_have_url(re.compile("/model-garden/$"))
+    expect(page.get_by_role("link", name="Deploy model with custom weights")).to_be_focused()
     assert visit.problems == []
 
 

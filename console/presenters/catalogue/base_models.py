@@ -30,7 +30,7 @@ class BaseModels:
     chosen_filter: Filter
     offered: list[Variant]
     refused: list[Variant]
-    modalities: list[str]
+    modalities: list[tuple[str, str]]
     is_filtered: bool
 
     @property
@@ -44,11 +44,11 @@ def filter_of(query: Mapping[str, str]) -> Filter:
 
 def base_models(variants: Sequence[Variant], chosen: str, wanted: Filter) -> BaseModels:
     shown = [variant for variant in variants if variant.name == chosen or wanted.matches(variant)]
-    modalities = sorted({variant.facts.modality for variant in variants if variant.facts and not variant.tune_reason})
+    modalities = {one.facts.modality: one.modality for one in variants if one.facts and not one.tune_reason}
     return BaseModels(
         chosen_filter=wanted,
         offered=[variant for variant in shown if not variant.tune_reason],
         refused=[variant for variant in shown if variant.tune_reason],
-        modalities=modalities if len(modalities) > 1 else [],
+        modalities=sorted(modalities.items()) if len(modalities) > 1 else [],
         is_filtered=wanted != Filter(),
     )

@@ -86,9 +86,7 @@ class Variant:
         if not policies.writes_text(self.model):
             return self.deploy_reason
         if self.deploy_reason:
-            return _(
-                "It cannot be tried out here: this Vertex AI offers no deployment of it, and no endpoint serves it."
-            )
+            return _("You can't try it out here: it isn't offered for deployment, and no endpoint serves it.")
         return _("No endpoint of this model is ready. Deploy it first.")
 
     @property

@@ -101,9 +101,10 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
         return None
 
 
-def save_draft(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
+def save_draft(request: ConsoleRequest, keep: Callable[[str, uuid.UUID], bool]) -> HttpResponse:
+    """205, by which a browser empties its box, where the text was sent already."""
     form = TurnForm(request.POST)
     if not form.is_valid():
         return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")
-    kept(request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
-    return HttpResponse(status=204)
+    is_kept = keep(request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
+    return HttpResponse(status=204 if is_kept else 205)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
 
@@ -13,6 +14,8 @@ from jobs.states import DeployedState
 LAST = "SUCCESSFULLY_DEPLOYED"
 BROKEN = frozenset({"FAILED_TO_DEPLOY", "DEPLOYMENT_TERMINATED"})
 ORDER = [stage for stage in STAGES if stage not in BROKEN]
+# What a computer that serves the model itself has no need of.
+OF_MACHINES = frozenset({"CREATING_SERVING_CLUSTER", "ADDING_NODES_TO_CLUSTER", "GETTING_CONTAINER_IMAGE"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def _describe_stage(model: DeployedModel, stage: str, began: datetime, end: date
 def _ahead(model: DeployedModel) -> list[str]:
     if model.state != DeployedState.DEPLOYING:
         return []
-    if model.stage in ORDER:
-        return ORDER[ORDER.index(model.stage) + 1 :]
-    return [] if model.stage else ORDER
+    if model.stage and model.stage not in ORDER:
+        return []
+    ahead = ORDER[ORDER.index(model.stage) + 1 :] if model.stage else ORDER
+    return [stage for stage in ahead if not (settings.VERTEX_API_ENDPOINT and stage in OF_MACHINES)]

@@ -38,7 +38,7 @@ class CheckpointRow:
 def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
     job = stand.job
     figures = figures_at(stand)
-    default = checkpoints.default_id(job)
+    default = checkpoints.default_id(job) if job.is_tuned else job.default_checkpoint
     live = [endpoint for endpoint in reversed(stand.endpoints) if policies.is_live(endpoint)]
     serving = {endpoint.model.artifact_uri: endpoint for endpoint in live}
     rows = []
@@ -51,7 +51,7 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
                 step=one["step"],
                 figures={name: figures.get(one["step"], {}).get(name) for name in FIGURES},
                 folder=folder,
-                is_default=job.is_tuned and pk == default,
+                is_default=pk == default,
                 why_not_deploy=policies.why_not_deploy_checkpoint(job, pk),
                 why_not_continue=policies.why_not_continue(job, pk),
                 endpoint=next((serving[one] for one in checkpoints.folders(job, pk) if one in serving), None),

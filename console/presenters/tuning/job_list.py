@@ -25,6 +25,7 @@ from jobs.models import (
 )
 from jobs.models.keyset import Column
 from jobs.services.accounts import preferences
+from jobs.services.tuned_models import checkpoints
 from jobs.services.tuning import queue
 from jobs.states import TuningState
 
@@ -132,6 +133,8 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
 
 
 def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
-    """A ready endpoint a job, for those that have one, in one query."""
+    """A ready endpoint of the model that a job left, for those that have one, in one query."""
     ready = Endpoint.objects.ready().filter(main_model__job__in=[job.pk for job in jobs])
-    return dict(ready.values_list("main_model__job_id", "pk"))
+    ready = ready.select_related("main_model__job").defer("main_model__job__log_text", "main_model__job__data_stats")
+    found = [(endpoint, endpoint.model.job) for endpoint in ready]
+    return {job.pk: one.pk for one, job in found if job and checkpoints.filter_serving_model(job, [one])}

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.db.models import F
 from django.utils.functional import Promise
@@ -29,7 +30,8 @@ class Milestone:
 
 @dataclass(frozen=True)
 class JobStand:
-    """A job with the endpoints that serve it (the newest first), and the answers that its page needs.
+    """A job with the endpoints that serve it (the newest first), and the answers that its page needs. Some of them may
+    serve an earlier checkpoint and not its model.
 
     `made` counts the endpoints that it ever had, deleted ones, too. `joined` is its model beside others on an endpoint,
     where the job asked for that.
@@ -40,11 +42,15 @@ class JobStand:
     made: int
     joined: DeployedModel | None = None
 
+    @cached_property
+    def serving_model(self) -> list[Endpoint]:
+        return checkpoints.filter_serving_model(self.job, self.endpoints)
+
     @property
     def endpoint(self) -> Endpoint | None:
-        """The one to link to: a ready one before the newest."""
-        ready = [endpoint for endpoint in self.endpoints if endpoint.state == EndpointState.READY]
-        return next(iter(ready or self.endpoints), None)
+        """Of the model, the one to link to: a ready one before the newest."""
+        ready = [endpoint for endpoint in self.serving_model if endpoint.state == EndpointState.READY]
+        return next(iter(ready or self.serving_model), None)
 
     @property
     def is_ready(self) -> bool:
@@ -55,7 +61,7 @@ class JobStand:
         """A success with auto-deploy whose endpoint row is still to come, or whose endpoint is on its way."""
         if self.joined:
             return self.joined.is_transient
-        return policies.awaits_endpoint(self.job, self.endpoints)
+        return policies.awaits_endpoint(self.job, self.serving_model)
 
     @property
     def remedy(self) -> str:
@@ -73,8 +79,10 @@ class JobStand:
 
     @property
     def is_final(self) -> bool:
-        """A job that has ended has one more look to come, which finds its checkpoints."""
-        return self.job.is_terminal and self.job.phase != Phase.BOUND and not self.awaits_endpoint
+        """A job that has ended has one more look to come, which finds its checkpoints. One of these may be on its way
+        to an endpoint, too."""
+        awaits = self.awaits_endpoint or any(endpoint.is_transient for endpoint in self.endpoints)
+        return self.job.is_terminal and self.job.phase != Phase.BOUND and not awaits
 
     @property
     def is_unclear(self) -> bool:
@@ -103,7 +111,7 @@ class JobStand:
 
     @property
     def why_not_deploy(self) -> str:
-        return policies.why_not_deploy(self.job, self.endpoints)
+        return policies.why_not_deploy(self.job, self.serving_model)
 
     @property
     def folder(self) -> str:

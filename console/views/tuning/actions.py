@@ -60,8 +60,10 @@ def is_deployed(standing: JobStand, checkpoint: str) -> bool:
 
 
 def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:
+    """An endpoint of one checkpoint is named after it: the model's own may stand beside it."""
+    name = job.endpoint_display_name or job.display_name
     return endpoints.DeploymentSpec(
-        display_name=job.endpoint_display_name or job.display_name,
+        display_name=f"{name[:100]}-checkpoint-{checkpoint}" if checkpoint else name,
         job=job,
         checkpoint=checkpoint,
         accepts_licence=job.accepts_licence,

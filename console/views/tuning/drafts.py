@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.presenters.tuning.wizard.clone import continued_values, draft_values
+from console.presenters.tuning.wizard.clone import continued_values, draft_values, rename
 from console.presenters.tuning.wizard.drafts import SENT, Wizard
 from console.presenters.tuning.wizard.fields import TITLES, step_of
 from console.presenters.tuning.wizard.output_form import output_form
@@ -78,7 +78,7 @@ def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     ended."""
     job = own_job(request, pk)
     values = draft_values(job)
-    values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
+    rename(values, drafts.free_name(request.user, job.display_name))
     wizard = fill_draft(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
     return open_step(request, wizard, step_of(drafts.find_field(job) or of_job.find_field(job)) or "name")
 
@@ -91,7 +91,7 @@ def continue_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     start = continuation.start_of(job, request.POST.get("checkpoint", ""))
     values = continued_values(start)
     if not job.is_tuned:
-        values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
+        rename(values, drafts.free_name(request.user, job.display_name))
     wizard = fill_draft(request, values, {"job": str(job.pk), "start": start.uri})
     return open_step(request, wizard, "name" if job.is_tuned else "deployment")
 

@@ -125,7 +125,7 @@ def checkpoint_epochs(epochs: int) -> set[int]:
 def say(text: str) -> None:
     """A line of the log that the person reads; on a full disk it is missing there, and nothing more."""
     try:
-        print(time.strftime("%H:%M:%S"), text, flush=True)
+        print(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()), text, flush=True)
     except OSError as error:
         if not is_short_of_disk(error):
             raise

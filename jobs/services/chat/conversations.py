@@ -81,11 +81,11 @@ def set_options(
     conversation.save(update_fields=["system_instruction", "parameters", "schema_text", "updated_at"])
 
 
-def keep_draft(conversation: Conversation, text: str, key: UUID) -> None:
+def keep_draft(conversation: Conversation, text: str, key: UUID) -> bool:
     """Without touching `updated_at`: nothing was said, so it keeps its place in the list. `key` is that of the message
-    which the text would become: once that was sent, a draft that comes late is none any more."""
+    which the text would become: once that was sent, a draft that comes late is none any more, and False is returned."""
     unsent = Conversation.objects.filter(pk=conversation.pk).exclude(messages__key=key)
-    unsent.update(draft=text.replace("\x00", ""))
+    return bool(unsent.update(draft=text.replace("\x00", "")))
 
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:

@@ -127,11 +127,11 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
         raise NotAllowedNow(_("Another message was sent at the same time. Check the answers.")) from None
 
 
-def keep_draft(comparison: Comparison, text: str, key: UUID) -> None:
+def keep_draft(comparison: Comparison, text: str, key: UUID) -> bool:
     """As that of a conversation: `key` is of the message to be, and once that was sent there is no draft of it."""
     keys = [_key(column, key) for column in comparison.columns.all()]
     unsent = Comparison.objects.filter(pk=comparison.pk).exclude(columns__messages__key__in=keys)
-    unsent.update(draft=text.replace("\x00", ""))
+    return bool(unsent.update(draft=text.replace("\x00", "")))
 
 
 def _key(column: Conversation, key: UUID) -> UUID:

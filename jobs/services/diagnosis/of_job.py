@@ -79,9 +79,7 @@ def reason_of(job: TuningJob) -> str:
 
 def _of_failure(job: TuningJob) -> Diagnosis:
     reason = reason_of(job)
-    cause = reasons.find_cause(job.error_code, reason, job.error_field)
-    if cause == Cause.VANISHED and job.error_code == "NOT_FOUND" and not job.resource_name:
-        cause = Cause.UNKNOWN
+    cause = _check_places(job, reasons.find_cause(job.error_code, reason, job.error_field), reason)
     astray = find_divergence(job) if cause in (Cause.UNKNOWN, Cause.DIVERGED) else None
     if astray or cause == Cause.DIVERGED:
         return _of_divergence(job, astray, reason)
@@ -92,6 +90,16 @@ def _of_failure(job: TuningJob) -> Diagnosis:
     rows = _rows_of(job, f"{reason}\n{line}") if cause == Cause.DATA else ()
     facts = [*_facts(job, cause, reason, rows), *_common(job, line)]
     return Diagnosis(cause, tuple(facts), reasons.shorten(job.error_message), _fixes(job, cause), rows)
+
+
+def _check_places(job: TuningJob, cause: Cause, reason: str) -> Cause:
+    """What is not found need not be the job: a reason may name its output directory, or another place in a bucket."""
+    if cause not in (Cause.VANISHED, Cause.UNKNOWN):
+        return cause
+    if job.output_uri and job.output_uri.rstrip("/") in reason:
+        return Cause.OUTPUT
+    is_the_job = job.resource_name and "gs://" not in reason
+    return cause if is_the_job or job.error_code != "NOT_FOUND" else Cause.UNKNOWN
 
 
 def _by_log(job: TuningJob) -> Cause:

@@ -49,7 +49,8 @@ RULES = (
     Rule(Cause.VALIDATION_DATA, r"validation[ _](?:data|dataset)"),
     Rule(Cause.START_GONE, r"model to continue|custom_?base_?model"),
     Rule(Cause.OUTPUT, r"output[ _](?:uri|folder|directory)"),
-    Rule(Cause.WEIGHTS_GONE, r"is empty or not there|no model in gs://|weights (?:of \S+ )?are not on this machine"),
+    Rule(Cause.WEIGHTS_GONE, r"is empty or not there|no model in gs://|bucket of gs://\S+ doesn't exist"
+                             r"|weights (?:of \S+ )?are not on this machine"),
     Rule(Cause.DATA, r"\b(?:lines?|rows?) \d|training[ _](?:data|dataset)|\bjsonl\b|\bdataset\b"),
     Rule(Cause.NEVER_READY, r"never became ready|wasn't deployed within|not become (?:ready|healthy)|health check"),
     Rule(Cause.NEVER_READY, codes=frozenset({"DEADLINE_EXCEEDED"})),

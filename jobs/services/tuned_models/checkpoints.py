@@ -1,13 +1,13 @@
 """The checkpoints of a tuned model: where each lies, which can be deployed, which one a deployment takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import ModelForm, TuningJob
+from jobs.models import Endpoint, ModelForm, TuningJob
 from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
@@ -56,6 +56,16 @@ def default_folder(job: TuningJob) -> str:
 
 def default_id(job: TuningJob) -> str:
     return job.default_checkpoint if job.default_checkpoint in ids(job) else last_id(job)
+
+
+def filter_serving_model(job: TuningJob, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """Those of a job's endpoints that serve what a deployment of its model takes, and no other of its checkpoints."""
+    if not job.is_tuned:
+        return []
+    default = default_id(job)
+    wanted = folders(job, default) if default else set()
+    others = {one for checkpoint in ids(job) if checkpoint != default for one in folders(job, checkpoint)} - wanted
+    return [endpoint for endpoint in endpoints if endpoint.model.artifact_uri not in others]
 
 
 def ids(job: TuningJob) -> list[str]:

@@ -144,7 +144,7 @@ def check_can_serve_in(job: TuningJob, region: str) -> None:
 
 
 def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:
-    """As a whole, by one click. `endpoints`: those of this job that are not deleted."""
+    """As a whole, by one click. `endpoints`: those of this job that serve its model and are not deleted."""
     if reason := why_not_serve(job):
         return reason
     there = list(endpoints)

@@ -30,6 +30,13 @@ def continued_values(start: Start) -> dict[str, dict[str, Any]]:
     return values
 
 
+def rename(values: dict[str, dict[str, Any]], name: str) -> None:
+    """The endpoint, too, where it has the name of the job: that of the other job may stand beside it."""
+    if values["deployment"]["endpoint_display_name"] == values["name"]["display_name"]:
+        values["deployment"]["endpoint_display_name"] = name
+    values["name"]["display_name"] = name
+
+
 def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """`answers` by column of a job, datasets and the endpoint as rows. An endpoint that is over is none."""
     endpoint = answers["deploy_endpoint"]

@@ -162,8 +162,10 @@ def origin(wizard: Wizard) -> dict[str, Any] | None:
 
 
 def name_warning(wizard: Wizard) -> str:
-    """Two jobs of one name are allowed, and easily mixed up."""
+    """Two jobs of one name are allowed, and easily mixed up. One that continues a tuned model is its next version."""
     name = wizard.values("name").get("display_name", "")
+    if wizard.start and wizard.start.job.is_tuned and wizard.start.job.display_name == name:
+        return ""
     jobs = TuningJob.objects.visible_to(wizard.user).exclude(pk=wizard.draft.pk)
     if not name or not jobs.filter(display_name=name).exists():
         return ""

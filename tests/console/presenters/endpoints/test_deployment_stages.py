@@ -17,6 +17,14 @@ def test_before_the_first_report_all_of_them_are_ahead():
     assert {state for _label, state in shown("DEPLOYING")} == {"todo"}
 
 
+def test_a_computer_that_serves_the_model_itself_waits_for_no_machines(settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    assert shown("DEPLOYING", ("PREPARING_MODEL", 0)) == [
+        ("Preparing the model", "current"), ("Starting the model server", "todo"), ("Finishing up", "todo"),
+        ("Deployed", "todo"),
+    ]  # fmt: skip
+
+
 def test_what_was_skipped_is_not_shown():
     steps = [("PREPARING_MODEL", 0), ("STARTING_MODEL_SERVER", 9)]
     assert shown("DEPLOYING", *steps) == [

@@ -1,5 +1,6 @@
 import re
 import uuid
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,7 +65,7 @@ def test_what_is_not_deployed_here_is_nowhere_said_to_be_deployed_first(signed_i
     factories.publisher_model(can_deploy=False)
     content = signed_in.get(f"{URL}?variant=gemma-3-270m{query}").content.decode()
     assert [words for words in ("Deploy it first", "Deploy it, then put its id") if words in content] == []
-    assert content.count("It cannot be tried out here: this Vertex AI offers no deployment of it") == 2
+    assert unescape(content).count("You can't try it out here: it isn't offered for deployment") == 2
     assert 'href="/model-garden/?feature=deploy"' in content
 
 

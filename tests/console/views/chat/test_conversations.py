@@ -173,7 +173,7 @@ def test_a_draft_is_kept_for_other_devices_until_something_is_sent(visitor):
 def test_a_draft_that_comes_after_its_message_is_none(visitor):
     talk, key = factories.conversation(), uuid.uuid4()
     send(visitor, talk, key=key)
-    assert visitor.post(url(talk, "draft/"), {"text": "Ahoy", "key": key}).status_code == 204
+    assert visitor.post(url(talk, "draft/"), {"text": "Ahoy", "key": key}).status_code == 205
     assert visitor.post(url(talk, "draft/"), {"text": "Ahoy"}).status_code == 422
     talk.refresh_from_db()
     assert talk.draft == ""

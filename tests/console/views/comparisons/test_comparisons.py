@@ -281,7 +281,7 @@ def test_a_draft_is_kept_for_other_devices_until_something_is_sent(visitor):
 def test_a_draft_that_comes_after_its_message_is_none(visitor):
     comparison, key = started(), uuid.uuid4()
     send(visitor, comparison, key=key)
-    assert visitor.post(url(comparison, "draft/"), {"text": "Late", "key": key}).status_code == 204
+    assert visitor.post(url(comparison, "draft/"), {"text": "Late", "key": key}).status_code == 205
     assert visitor.post(url(comparison, "draft/"), {"text": "Late"}).status_code == 422
     comparison.refresh_from_db()
     assert comparison.draft == ""

@@ -177,10 +177,11 @@ def test_resume_is_ready_to_start_with_the_epochs_that_are_left(signed_in, local
     factories.publisher_model()
     job = factories.job(
         state="CANCELLED", phase="CLOSED", started_at=timezone.now(), display_name="Captain", epochs=5,
-        checkpoints=CHECKPOINTS,
+        checkpoints=CHECKPOINTS, endpoint_display_name="Captain",
     )  # fmt: skip
     place = signed_in.post(f"/tuning/jobs/{job.pk}/continue/", {"checkpoint": "2"})["Location"]
     draft = TuningDraft.objects.get()
+    assert draft.data["deployment"]["endpoint_display_name"] == "Captain (2)"
     assert place == f"/tuning/drafts/{draft.pk}/deployment/"
     content = signed_in.get(place).content.decode()
     assert "Resumes Captain, checkpoint 2 of epoch 2" in content
@@ -199,6 +200,22 @@ def test_a_job_that_goes_on_is_not_called_ended(signed_in, local):
     content = " ".join(signed_in.get(place).content.decode().split())
     assert "Continues from Captain, checkpoint 1 of epoch 1, whose job goes on meanwhile." in content
     assert "Resumes" not in content
+    offered = signed_in.get(place.replace("deployment", "base-model")).content.decode()
+    option = offered.partition(" selected>")[2].partition("</option>")[0]
+    assert " ".join(option.split()) == "Captain, checkpoint 1 of epoch 1 · LoRA adapter 16 · Running"
+
+
+def test_a_next_version_may_have_the_name_of_the_model_that_it_continues(signed_in, local):
+    factories.publisher_model()
+    job = factories.job(state="SUCCEEDED", display_name="Captain", endpoint_display_name="Bridge")
+    signed_in.post(f"/tuning/jobs/{job.pk}/continue/")
+    draft = TuningDraft.objects.get()
+    page = f"/tuning/drafts/{draft.pk}/name/"
+    again = signed_in.get(page).content.decode()
+    signed_in.post(f"/tuning/drafts/{draft.pk}/base-model/", {"source": "base", "base_model": job.base_model})
+    anew = signed_in.get(page).content.decode()
+    assert ["to tell them apart" in content for content in (again, anew)] == [False, True]
+    assert draft.data["deployment"]["endpoint_display_name"] == "Bridge"
 
 
 def test_a_note_about_what_is_continued_goes_when_something_else_is_chosen(signed_in, local):

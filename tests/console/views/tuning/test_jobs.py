@@ -13,6 +13,7 @@ from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
+CHAT = re.compile(r'href="/studio/chat/\?endpoint=([0-9a-f-]+)"')
 
 
 @pytest.fixture
@@ -372,12 +373,53 @@ def test_a_checkpoint_is_made_the_default_and_deployed(visitor):
     assert Endpoint.objects.get().model.artifact_uri.endswith("/checkpoints/checkpoint-140")
 
 
+@pytest.mark.parametrize("state", ["RUNNING", "SUCCEEDED", "CANCELLED"])
+def test_the_default_that_was_chosen_is_marked(visitor, state):
+    """Also before the training has ended: what the automatic deployment will take."""
+    job = factories.job(state=state, checkpoints=[one | {"is_servable": True} for one in CHECKPOINTS])
+    visitor.post(url(job, "default-checkpoint/"), {"checkpoint": "1"})
+    page = visitor.get(url(job)).content.decode()
+    marked = LexborHTMLParser(page).css("#job-checkpoints tr:has(.badge) th")
+    assert [one.text().split()[0] for one in marked] == ["1"]
+    menus = [menu.text() for menu in LexborHTMLParser(page).css("#job-checkpoints .menu")]
+    assert ["Set as default" in menu for menu in menus] == [number != 0 for number in range(len(CHECKPOINTS))]
+    assert "The default is what this console deploys" in page
+
+
 def test_a_checkpoint_is_deployed_beside_another_once(visitor):
-    job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
-    for checkpoint in ("2", "1", "1"):
-        visitor.post(url(job, "deploy/"), {"checkpoint": checkpoint})
-    folders = [endpoint.model.artifact_uri.rpartition("/")[2] for endpoint in Endpoint.objects.order_by("created_at")]
-    assert folders == ["final", "checkpoint-140"]
+    job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS, display_name="Captain")
+    for checkpoint in ("2", "1", "1", ""):
+        visitor.post(url(job, "deploy/"), {"checkpoint": checkpoint} if checkpoint else {})
+    made = Endpoint.objects.order_by("created_at")
+    folders = [(one.display_name, one.model.artifact_uri.rpartition("/")[2]) for one in made]
+    assert folders == [("Captain-checkpoint-2", "final"), ("Captain-checkpoint-1", "checkpoint-140")]
+
+
+def offers(visitor, job):
+    """Of its model: whether it is said to be ready, why it is not deployed, and where its chat leads, on each page."""
+    page, model = visitor.get(url(job)), visitor.get(f"/models/{job.pk}/")
+    bars = [words(one).partition('<div class="actions')[2].partition("</div>")[0] for one in (page, model)]
+    listed = CHAT.findall(words(visitor.get("/tuning/")))
+    stand = page.context["stand"]
+    return "The model is deployed and ready." in words(page), stand.why_not_deploy, *map(CHAT.findall, bars), listed
+
+
+def test_a_checkpoint_that_is_tried_is_not_the_model(visitor):
+    """Neither is the model deployed by that, nor does its chat lead there; the checkpoint that is the default is."""
+    job = factories.job(state="SUCCEEDED", checkpoints=[one | {"is_servable": True} for one in CHECKPOINTS])
+    folder = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-140"
+    early = factories.ready_endpoint(job=job, artifact_uri=folder)
+    assert offers(visitor, job) == (False, "", [], [], [])
+    visitor.post(url(job, "default-checkpoint/"), {"checkpoint": "1"})
+    there = [str(early.pk)]
+    assert offers(visitor, job) == (True, "The model is already deployed.", there, there, there)
+
+
+def test_the_page_follows_a_checkpoint_that_is_being_deployed(visitor):
+    job = factories.job(state="CANCELLED", phase="CLOSED", checkpoints=[CHECKPOINTS[0] | {"is_servable": True}])
+    before = fragment(visitor, job)
+    visitor.post(url(job, "deploy/"), {"checkpoint": "1"})
+    assert ("hx-trigger" in before, "hx-trigger" in fragment(visitor, job)) == (False, True)
 
 
 def test_a_checkpoint_that_does_not_exist_is_refused(visitor):

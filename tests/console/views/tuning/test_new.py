@@ -501,6 +501,16 @@ def test_base_models_are_searched_and_filtered(wizard, owner):
     assert offered(q="llama") == []
 
 
+def test_a_filter_by_modality_has_the_words_of_the_list(wizard):
+    """In the reader's language, and not the names of the facts."""
+    factories.publisher_model(name="meta/llama4@llama-4-scout-17b-16e-instruct")
+    wizard.post("name", display_name="Ahoy bot")
+    content = wizard.get("base-model", modality="text and image").content.decode()
+    assert re.findall(r'<option value="(text[^"]*)"( selected)?>([^<]*)<', content) == [
+        ("text", "", "text"), ("text and image", " selected", "text and images"),
+    ]  # fmt: skip
+
+
 def test_a_price_stands_beside_each_base_model(wizard, settings):
     settings.VERTEX_API_ENDPOINT = ""
     factories.publisher_model(name=OTHER_MODEL)

@@ -44,6 +44,7 @@ MESSAGES = [
     ("FAILED_PRECONDITION", "Model server never became ready. Please validate your container.", "never_ready"),
     ("DEADLINE_EXCEEDED", "The model wasn't deployed within two hours.", "never_ready"),
     ("NOT_FOUND", "The job was deleted from Vertex AI.", "vanished"),
+    ("FAILED_PRECONDITION", "The bucket of gs://gone/model doesn't exist.", "weights_gone"),
     (
         "FAILED_PRECONDITION",
         "The Cloud Storage bucket of `gs://b/out` is in location `us`. It must be in the same regional location as the"
