@@ -80,6 +80,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "documents": dict(model.documents),
             "weight_bytes": model.weight_bytes,
             **({"sampling": dict(model.sampling)} if model.sampling else {}),
+            **({} if model.knows_tools is None else {"knows_tools": model.knows_tools}),
             "precisions": {name: [asdict(one) for one in several] for name, several in model.precisions.items()},
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}

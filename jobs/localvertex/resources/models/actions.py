@@ -22,6 +22,7 @@ from jobs.localvertex.models.machines import spec_of
 from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.resources.artifacts import GARDEN_WEIGHTS
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.serving.prompts.templates import knows_tools
 from jobs.localvertex.tuning.job import USUAL_BATCH
 
 Action = PublisherModel.CallToAction
@@ -126,6 +127,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Quantizations": _quantizations(parts, weights) if weights else "",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
         "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
+        "Tools": "" if parts.instant or weights is None else _tools(weights),
     }
     if model.tuning is not None:
         facts |= {
@@ -140,6 +142,13 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
     if weights is not None:
         facts["Memory"] = json.dumps(_memory(parts, model, weights))
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
+
+
+def _tools(weights: Weights) -> str:
+    """Whether its chat template has a place for tools: rows with tools are trained only there."""
+    if not weights.trainable and not weights.servable:
+        return ""
+    return "yes" if knows_tools(weights.gguf, weights.hf) else "no"
 
 
 def _memory(parts: Parts, model: CatalogueModel, weights: Weights) -> Json:
