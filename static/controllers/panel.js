@@ -15,8 +15,14 @@ export default class extends Controller {
     this.element.close();
   }
 
-  // The address then names the page without the panel. The close of connect() is reported late.
+  // The address then names the page without the panel, and the focus is on the link that leads here: the browser knows
+  // nothing that had it before. The close of connect() is reported late.
   left() {
-    if (this.isModal && !this.element.open) history.replaceState(history.state, "", this.backValue);
+    if (!this.isModal || this.element.open) return;
+    const action = new URL(location.href).searchParams.get("action");
+    const links = Array.from(document.querySelectorAll(`main a[href*="action=${CSS.escape(action ?? "")}"]`));
+    const opener = action && links.find((link) => link.pathname === location.pathname);
+    history.replaceState(history.state, "", this.backValue);
+    opener?.focus();
   }
 }
