@@ -59,9 +59,9 @@ class Dataset(models.Model):
     `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.
     `image_count` is how many images the rows have, each as often as it is in one; they count in `token_estimate`.
     `stats` has the figures of the rows: {"median", "p95", "longest", "longest_line"} in tokens, {"answer_share"} in
-    percent and {"bins"}, [from, to, rows] with the lower end left out; {"with_template"}: the tokens are reckoned as
-    those of `token_estimate`. For a file with a `shape`, {"rows", "convertible"}. It is empty for what was checked
-    before there were figures.
+    percent and {"bins"}, [from, to, rows] with the lower end left out; {"tool_rows"} where some use tools;
+    {"with_template"}: the tokens are reckoned as those of `token_estimate`. For a file with a `shape`, {"rows",
+    "convertible"}. It is empty for what was checked before there were figures.
     Versions of one name share `family`; `changes` is {"added", "removed", "same"} rows since the version
     before, and {"changed"} where that is known.
     `made_from` is what it was converted or split from, `recipe` how; the parts of a split are each other's `sibling`.

@@ -36,6 +36,7 @@ class CatalogueModel:
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
     `imported_bytes`: on the disk of the local Vertex AI, into which it was imported; 0 of any other.
     `sampling`: what its endpoints take for temperature, top_p and top_k where a request does not say.
+    `knows_tools`: whether its chat template has a place for tools; None when not told.
     `precisions`: of the model itself ("base") and of what a full tuning makes of it ("full").
     """
 
@@ -58,6 +59,7 @@ class CatalogueModel:
     sampling: Mapping[str, float] = field(default_factory=dict)
     precisions: Mapping[str, tuple[Precision, ...]] = field(default_factory=dict)
     memory: Memory | None = None
+    knows_tools: bool | None = None
 
 
 @dataclass(frozen=True)

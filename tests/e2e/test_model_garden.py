@@ -68,6 +68,7 @@ def test_the_panels_of_a_model_are_addresses(visit: Visit, page: Page) -> None:
     visit.picture("model-code")
     page.keyboard.press("Escape")
     expect(panel).not_to_be_visible()
+    expect(page.get_by_role("main").get_by_role("link", name="View code")).to_be_focused()
     expect(page).to_have_url(re.compile(r"\?variant=gemma-3-270m$"))
     page.get_by_role("link", name="Deploy model with").or_(
         page.get_by_role("link", name="Deploy", exact=True)

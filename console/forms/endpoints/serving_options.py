@@ -46,7 +46,7 @@ class ServingOptionsForm(forms.Form):
         spec.MAX_CONTEXT,
         lazy_text(spec.context_remedy),
         label=_("Context (tokens)"),
-        help_text=_("The longest chat that the model can read. A shorter context needs less memory. 8192 if empty."),
+        help_text=_("The longest chat that the model can read. A shorter context needs less memory. 8,192 if empty."),
     )
     autoscaling_gpu = target_field(
         "gpu",

@@ -32,14 +32,14 @@ class Served:
                 "least": least, "most": most,
             }  # fmt: skip
         if settings.VERTEX_API_ENDPOINT:
-            return _("An endpoint here reads %s tokens: more would take too much of this computer's memory.") % least
+            return _("An endpoint on this computer reads up to %s tokens, which saves memory.") % least
         return _("An endpoint reads %s tokens: Vertex AI offers the deployment with this limit.") % least
 
     @property
     def made_for_words(self) -> str:
         """Beside what an endpoint reads."""
         if settings.VERTEX_API_ENDPOINT:
-            sentence = _("The model was made for %s: more would take too much of this computer's memory.")
+            sentence = _("The model was made for %s. An endpoint on this computer reads fewer, which saves memory.")
         else:
             sentence = _("The model was made for %s: Vertex AI deploys it with this limit.")
         return sentence % number(self.made_for)

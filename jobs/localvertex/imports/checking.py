@@ -68,14 +68,13 @@ def make_card(source: Source, listing: Listing, plan: Plan, found: Found) -> dic
     summary = f"Imported from {'Hugging Face' if is_repository else 'files of this computer'}."
     if not found.has_template:
         summary += " It has no chat template: it continues texts, and answers questions only after a tuning."
-    licence = listing.licence or "Unknown"
     page = f"{HUB}/{source}" if is_repository else ""
     return {
         "display_name": listing.title[:LONGEST_NAME],
         "summary": summary,
         "parameters": write_count(found.parameters or listing.parameters),
         "context_tokens": found.context_tokens,
-        "licence": {"name": licence, "url": _url(listing, page), "acceptance": listing.is_gated},
+        "licence": {"name": listing.licence, "url": _url(listing, page), "acceptance": listing.is_gated},
         "weights": page,
     }
 

@@ -22,7 +22,9 @@ ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family
 
 @dataclass(frozen=True)
 class Licence:
-    name: str = "Unknown"
+    """`name` is empty where nobody told it."""
+
+    name: str = ""
     url: str = ""
     acceptance: bool = False
 

@@ -18,9 +18,10 @@ def require(store: Store, project: str, model: CatalogueModel, *, as_google: boo
         return
     if as_google:
         raise precondition(f"Project {project} is not allowed to use Publisher Model {model.resource_name}.")
+    told = ", ".join(filter(None, (model.licence.name, model.licence.url)))
     raise precondition(
         f"Project {project} is not allowed to use Publisher Model {model.resource_name}: its licence"
-        f" ({model.licence.name}, {model.licence.url}) has not been accepted. Accept it first."
+        f"{f' ({told})' if told else ''} has not been accepted. Accept it first."
     )
 
 

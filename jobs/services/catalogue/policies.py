@@ -46,6 +46,12 @@ def learns_from_images(model: PublisherModel) -> bool:
     return bool(settings.VERTEX_API_ENDPOINT) and "image" in model.data.get("modalities", ())
 
 
+def learns_tools(model: PublisherModel) -> bool | None:
+    """Whether its chat template has a place for them; None where nobody told."""
+    told = model.data.get("knows_tools")
+    return told if isinstance(told, bool) else None
+
+
 def why_not_import(user: User) -> str:
     """A sentence, or nothing: Hugging Face's models, or files of the server, into the local Vertex AI."""
     if not settings.VERTEX_API_ENDPOINT:

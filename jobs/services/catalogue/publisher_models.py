@@ -81,6 +81,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "weight_bytes": model.weight_bytes,
             **({"imported_bytes": model.imported_bytes} if model.imported_bytes else {}),
             **({"sampling": dict(model.sampling)} if model.sampling else {}),
+            **({} if model.knows_tools is None else {"knows_tools": model.knows_tools}),
             "precisions": {name: [asdict(one) for one in several] for name, several in model.precisions.items()},
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}

@@ -163,7 +163,7 @@ def _take_in(dataset: Dataset, report: Report) -> None:
     dataset.rows_over, dataset.image_count = dict(report.rows_over), report.image_count
     dataset.character_count, dataset.token_estimate = report.characters, report.tokens
     dataset.problems, dataset.preview = report.problems, report.preview
-    dataset.stats = report.measure.as_dict()
+    dataset.stats = report.measure.as_dict() | ({"tool_rows": report.tool_rows} if report.tool_rows else {})
 
 
 def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress, limit: int) -> None:

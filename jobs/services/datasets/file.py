@@ -187,6 +187,7 @@ class Report:
     blank_lines: int = 0
     characters: int = 0
     image_count: int = 0
+    tool_rows: int = 0
     files: set[str] = field(default_factory=set)
     rows_over: Counter[str] = field(default_factory=Counter)
     formats: set[str] = field(default_factory=set)
@@ -215,6 +216,7 @@ class Report:
         self.formats.add(row.format)
         self.characters += row.characters
         self.image_count += len(row.images)
+        self.tool_rows += row.uses_tools
         self.files.update(filter(None, (places.own_file(self.owner_id, image.address) for image in row.images)))
         tokens = self.reckoning.add(row.turns, len(row.images))
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)

@@ -38,9 +38,11 @@ def why_too_long(dataset: Dataset, tokens: int, model_title: str) -> str:
     return join(row_limits.long_rows(dataset, tokens, model_title), row_limits.remedy())
 
 
-def why_not_teach_tools(dataset: Dataset, base_model: str, model_title: str) -> str:
-    """Known once the server that trains has counted the rows; a training would refuse them."""
-    if not dataset.has_unknown_tools(base_model):
+def why_not_teach_tools(dataset: Dataset, base_model: str, model_title: str, *, learns: bool | None) -> str:
+    """A training would refuse them. `learns`: whether the chat template of the base model has a place for tools. Of a
+    model that tells nothing, it is known once the server that trains has counted the rows."""
+    is_known = learns is False and dataset.stats.get("tool_rows")
+    if not is_known and not dataset.has_unknown_tools(base_model):
         return ""
     words = {"model": model_title or base_model}
     return (

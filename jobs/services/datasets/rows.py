@@ -34,6 +34,7 @@ class Row:
     turns: tuple[Turn, ...]
     repeated: str = ""
     images: tuple[RowImage, ...] = ()
+    uses_tools: bool = False
 
     @property
     def characters(self) -> int:
@@ -126,7 +127,8 @@ def read_object(value: dict[str, Any]) -> tuple[Row | None, Findings]:
         if name in value:
             row_format, turns, complaints = reader(value)
             complaints += [Complaint(*fault) for fault in calls.check_tools(value)]
-            row = Row(row_format, tuple(turns), images=tuple(complaints.images))
+            images, uses_tools = tuple(complaints.images), calls.has_tools(value)
+            row = Row(row_format, tuple(turns), images=images, uses_tools=uses_tools)
             return None if complaints else row, complaints
     unknown = Findings()
     unknown.append(_unknown_format(value))

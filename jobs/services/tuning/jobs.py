@@ -44,7 +44,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         with transaction.atomic():
             installation.lock()
             spec.validate(terms.of_spec(owner, key, spec))
-            if reason := _why_not_run(spec, timezone.now()):
+            if reason := why_not_run(spec, timezone.now()):
                 raise NotAllowedNow(reason)
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))
@@ -100,7 +100,7 @@ def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
     """That it would cost more than may be spent today, that the project lacks something, or the machine memory; else
     nothing."""
     too_much = spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
-    return too_much or _why_not_run(spec, timezone.now())
+    return too_much or why_not_run(spec, timezone.now())
 
 
 def fit_of(spec: TuningSpec) -> memory.Fit | None:
@@ -111,7 +111,8 @@ def fit_of(spec: TuningSpec) -> memory.Fit | None:
     return memory.of_training(spec.dataset, spec.base_model, spec.tuning_mode, spec.adapter_size, spec.batch_size, rows)
 
 
-def _why_not_run(spec: TuningSpec, now: datetime) -> str:
+def why_not_run(spec: TuningSpec, now: datetime) -> str:
+    """That the project lacks something, or the machine memory; else nothing."""
     lacks = preflight.why_not_spend(subject_of(spec), now)
     return lacks or memory.why_not(fit_of(spec), spec.base_model, now)
 

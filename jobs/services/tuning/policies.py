@@ -127,7 +127,9 @@ def why_not_delete(job: TuningJob, in_use_by: Sequence[str]) -> str:
     if not in_use_by:
         return ""
     words = {"names": ", ".join(in_use_by[:NAMED])}
-    return _("In use by %(names)s. Undeploy the model there, or wait until these jobs have ended.") % words
+    return (
+        _("In use by %(names)s. Undeploy the model from endpoints, and wait until jobs that use it have ended.") % words
+    )
 
 
 def check_can_delete(job: TuningJob, in_use_by: Sequence[str]) -> None:

@@ -271,7 +271,9 @@ def _bad_dataset(place: str, dataset: Dataset, terms: Terms) -> Iterator[Problem
         reason := dataset_policies.why_too_long(dataset, terms.facts.max_sequence_tokens, terms.model_title)
     ):
         yield Problem("too_long", place, reason)
-    elif reason := dataset_policies.why_not_teach_tools(dataset, terms.base_model, terms.model_title):
+    elif reason := dataset_policies.why_not_teach_tools(
+        dataset, terms.base_model, terms.model_title, learns=terms.learns_tools
+    ):
         yield Problem("no_tools", place, reason)
     elif terms.base_model and (
         reason := dataset_policies.why_not_show_images(dataset, terms.model_title, learns=terms.learns_from_images)

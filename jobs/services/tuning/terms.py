@@ -40,6 +40,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         takes_advanced=bool(settings.VERTEX_API_ENDPOINT),
         has_container=bool(settings.VERTEX_TRAINER_IMAGE),
         learns_from_images=catalogue.learns_from_images(model),
+        learns_tools=catalogue.learns_tools(model),
         why_not_write=lambda uri: _why_not_write(owner, uri, key),
     )
 

@@ -178,6 +178,7 @@ def _model(model: Any) -> CatalogueModel:
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
         imported_bytes=_number(documents.get("imported bytes", ""), MAX_SIZE_DIGITS),
         sampling=_sampling(documents.get("sampling", "")),
+        knows_tools={"yes": True, "no": False}.get(documents.get("tools", "")),
         precisions=_precisions(documents.get("quantizations", "")),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )

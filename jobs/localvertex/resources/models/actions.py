@@ -22,6 +22,7 @@ from jobs.localvertex.models.machines import spec_of
 from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.resources.artifacts import GARDEN_WEIGHTS
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.serving.prompts.templates import knows_tools
 from jobs.localvertex.tuning.job import USUAL_BATCH
 
 Action = PublisherModel.CallToAction
@@ -127,6 +128,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
         "Imported bytes": str(_imported(parts, model) or ""),
         "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
+        "Tools": "" if parts.instant or weights is None else _tools(weights),
     }
     if model.tuning is not None:
         facts |= {
@@ -145,6 +147,13 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
 
 def _imported(parts: Parts, model: CatalogueModel) -> int:
     return parts.imports.measure(model.id) if parts.imports else 0
+
+
+def _tools(weights: Weights) -> str:
+    """Whether its chat template has a place for tools: rows with tools are trained only there."""
+    if not weights.trainable and not weights.servable:
+        return ""
+    return "yes" if knows_tools(weights.gguf, weights.hf) else "no"
 
 
 def _memory(parts: Parts, model: CatalogueModel, weights: Weights) -> Json:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -51,9 +51,10 @@ def compare(old: Dataset, new: Dataset, progress: Progress = silent) -> dict[str
         files = [stack.enter_context(open_file(one)) for one in (old, new)]
         was = _read(files[0], progress)
         now = _read(files[1], lambda done: progress(old.byte_size + done))
-        gone, come = _loose(was, now.hashes), _loose(now, was.hashes)
-        known = new.recipe.get(CHANGED, []) if new.made_from_id == old.pk else []
-        changed, is_cut = _pair(files, gone, come, known)
+        edited = _edited(was, now, new.recipe.get(CHANGED, []) if new.made_from_id == old.pk else [])
+        before_lines, after_lines = {line for line, _now in edited}, {line for _was, line in edited}
+        gone, come = _loose(was, before_lines, now, after_lines), _loose(now, after_lines, was, before_lines)
+        changed, is_cut = _pair(files, gone, come, edited)
     return _list_changes(changed, gone, come, is_cut) | {
         "same": len(was.lines) - len(gone), "is_moved": not (gone or come) and was.hashes != now.hashes,
     }  # fmt: skip
@@ -67,12 +68,24 @@ def _read(file: IO[bytes], progress: Progress) -> Rows:
     return rows
 
 
-def _loose(rows: Rows, other: "array[int]") -> list[Loose]:
-    """A row that stands there twice and in the other version once is loose once."""
-    left, met = Counter(other), Counter[int]()
-    gap, found = (0, 0), []
+def _edited(was: Rows, now: Rows, known: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Those of the known pairs of lines that are there and differ."""
+    pairs = [list(pair) for pair in known]
+    old_keys, new_keys = (_keys_of(rows, {pair[side] for pair in pairs}) for side, rows in enumerate((was, now)))
+    return [[old, new] for old, new in pairs if old in old_keys and new in new_keys and old_keys[old] != new_keys[new]]
+
+
+def _keys_of(rows: Rows, lines: Collection[int]) -> dict[int, int]:
+    return {line: key for line, key in zip(rows.lines, rows.hashes, strict=True) if line in lines}
+
+
+def _loose(rows: Rows, edited: Collection[int], other: Rows, other_edited: Collection[int]) -> list[Loose]:
+    """Edited rows are, whatever else reads like them. A row that stands there twice and in the other version once is
+    loose once."""
+    left = Counter(key for line, key in zip(other.lines, other.hashes, strict=True) if line not in other_edited)
+    met, gap, found = Counter[int](), (0, 0), []
     for line, key in zip(rows.lines, rows.hashes, strict=True):
-        if left[key]:
+        if line not in edited and left[key]:
             left[key] -= 1
             met[key] += 1
             gap = (key, met[key])
@@ -82,11 +95,10 @@ def _loose(rows: Rows, other: "array[int]") -> list[Loose]:
 
 
 def _pair(
-    files: list[IO[bytes]], gone: list[Loose], come: list[Loose], known: Iterable[list[int]]
+    files: list[IO[bytes]], gone: list[Loose], come: list[Loose], edited: Iterable[list[int]]
 ) -> tuple[list[list[int]], bool]:
-    """Rows that stand in the same place and are alike are one row that was changed."""
-    old_lines, new_lines = {one.line for one in gone}, {one.line for one in come}
-    changed = [[was, now] for was, now in known if was in old_lines and now in new_lines]
+    """Edited rows, and rows that stand in the same place and are alike, are one row that was changed."""
+    changed = list(edited)
     done_old, done_new = {was for was, _now in changed}, {now for _was, now in changed}
     waiting: dict[Gap, deque[int]] = {}
     for one in gone:

@@ -26,6 +26,21 @@ def check_tools(row: dict[str, Any]) -> Iterator[Fault]:
             yield f"{path}.parameters", _("This is not a JSON schema."), _("Write an object, or leave it out.")
 
 
+def has_tools(row: dict[str, Any]) -> bool:
+    """Whether it offers tools, calls one, or has the answer of one. The row may be wrong otherwise."""
+    turns = row.get("messages", row.get("contents"))
+    spoken = [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    return bool(row.get("tools")) or any(map(_uses_tools, spoken))
+
+
+def _uses_tools(turn: dict[str, Any]) -> bool:
+    parts = turn.get("parts")
+    used = isinstance(parts, list) and any(
+        isinstance(part, dict) and ("functionCall" in part or "functionResponse" in part) for part in parts
+    )
+    return used or turn.get("role") in ("tool", "function") or bool(turn.get("tool_calls"))
+
+
 def _declarations(tools: list[Any]) -> Iterator[tuple[str, Any]]:
     for index, tool in enumerate(tools):
         several = tool.get("functionDeclarations") if isinstance(tool, dict) else None

@@ -61,10 +61,15 @@ def _check(owner: User, key: UUID, spec: TuningSpec, varied: Varied) -> None:
 
 
 def why_not_start(owner: User, spec: TuningSpec, varied: Varied) -> str:
-    """That all together would cost more than may be spent today; nothing when they would not."""
+    """That all together would cost more than may be spent today, or why one of them would not start; else nothing."""
     variants = list_variants(spec, varied)
     prices = {epochs: jobs.price_of(replace(spec, epochs=epochs)) for epochs in {one.epochs for one in variants}}
-    return spending.why_not_spend(owner, spending.total(*(prices[one.epochs] for one in variants)))
+    too_much = spending.why_not_spend(owner, spending.total(*(prices[one.epochs] for one in variants)))
+    if too_much:
+        return too_much
+    now = timezone.now()
+    unlike = {(one.tuning_mode, one.adapter_size, one.batch_size, one.max_seq_length): one for one in variants}
+    return next(filter(None, (jobs.why_not_run(one, now) for one in unlike.values())), "")
 
 
 def cancel_all(sweep: Sweep) -> list[TuningJob]:

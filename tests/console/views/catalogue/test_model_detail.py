@@ -391,7 +391,7 @@ def sized(title="8K context", **more):
 @pytest.mark.parametrize(
     ("server", "why"),
     [
-        ("http://127.0.0.1:1", "An endpoint here reads 8,192 tokens: more would take too much of this computer"),
+        ("http://127.0.0.1:1", "An endpoint on this computer reads up to 8,192 tokens, which saves memory."),
         ("", "An endpoint reads 8,192 tokens: Vertex AI offers the deployment with this limit."),
     ],
 )
@@ -538,3 +538,9 @@ def test_a_computer_that_serves_on_its_gpu_says_so(signed_in, in_several):
     in_several.data["machine_specs"][0]["title"] = "8K context, GPU"
     in_several.save()
     assert "This computer (GPU)" in signed_in.get(f"{URL}?action=deploy").content.decode()
+
+
+def test_the_tokens_of_a_row_are_grouped_like_all_figures(signed_in, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    factories.publisher_model()
+    assert "A row has at most 2,048 tokens." in signed_in.get(URL).content.decode()

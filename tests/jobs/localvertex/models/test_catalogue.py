@@ -83,3 +83,4 @@ def test_a_card_describes_an_own_model():
     known.add("me/bare@two", {})
     assert known.get("me/bare@two").display_name == "two"
     assert known.get("me/bare@two").tuning.modes == ("PEFT_ADAPTER", "FULL")
+    assert known.get("me/bare@two").licence.name == ""

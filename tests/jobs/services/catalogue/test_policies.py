@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.models import PublisherModel
-from jobs.services.catalogue.policies import learns_from_images, why_not_deploy, why_not_tune
+from jobs.services.catalogue.policies import learns_from_images, learns_tools, why_not_deploy, why_not_tune
 
 
 @pytest.mark.parametrize(("server", "who"), [("http://127.0.0.1:9", "The server on this computer"), ("", "Vertex AI")])
@@ -45,3 +45,8 @@ def test_what_learns_from_images_here_and_on_google_cloud(settings, name, modali
         settings.VERTEX_API_ENDPOINT = server
         found.append(learns_from_images(model))
     assert found == [here, there]
+
+
+def test_what_learns_tools_is_what_the_catalogue_tells():
+    told = ({"knows_tools": True}, {"knows_tools": False}, {"knows_tools": "no"}, {})
+    assert [learns_tools(PublisherModel(name="x/y@z", data=data)) for data in told] == [True, False, None, None]

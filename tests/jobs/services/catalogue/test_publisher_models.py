@@ -26,6 +26,15 @@ def test_sync_keeps_what_the_pages_show(fake_gateway, settings):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("told", "kept"), [(False, {"knows_tools": False}), (True, {"knows_tools": True}), (None, {})])
+def test_sync_keeps_whether_a_model_knows_tools(fake_gateway, told, kept):
+    fake_gateway.catalogue.models[NAME] = replace(fake_gateway.catalogue.models[NAME], knows_tools=told)
+    publisher_models.sync(factories.NOW)
+    data = PublisherModel.objects.get(name=NAME).data
+    assert {name: value for name, value in data.items() if name == "knows_tools"} == kept
+
+
+@pytest.mark.django_db
 def test_what_only_the_local_server_tunes_is_not_tuned_on_google_cloud(fake_gateway, settings):
     settings.VERTEX_API_ENDPOINT = ""
     fake_gateway.catalogue.models[LARGER] = replace(fake_gateway.catalogue.models[NAME], name=LARGER)

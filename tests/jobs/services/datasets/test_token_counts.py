@@ -180,11 +180,11 @@ def test_rows_with_tools_are_known_to_find_no_place_in_the_template(fake_gateway
     dataset.refresh_from_db()
     assert (dataset.has_unknown_tools(BASE_MODEL), token_counts.is_pending(dataset, BASE_MODEL, NOW)) == (True, False)
     assert not token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(days=1))
-    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma") == (
+    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma", learns=None) == (
         "The rows of this dataset call tools, and the chat template of Gemma has no place for tools. Choose a base "
         "model whose template has one, or a dataset without tools."
     )
-    assert dataset_policies.why_not_teach_tools(dataset, "another@model", "Another") == ""
+    assert dataset_policies.why_not_teach_tools(dataset, "another@model", "Another", learns=None) == ""
 
 
 def test_another_refusal_is_no_word_about_tools(fake_gateway):
@@ -193,7 +193,7 @@ def test_another_refusal_is_no_word_about_tools(fake_gateway):
     token_counts.ask(dataset, BASE_MODEL, NOW)
     token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
     dataset.refresh_from_db()
-    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma") == ""
+    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma", learns=None) == ""
 
 
 def test_a_page_that_is_looked_at_asks_nothing_while_the_disk_is_full(fake_gateway, settings):

@@ -1,10 +1,13 @@
+import io
 import json
 
 import pytest
 
+from jobs.services.datasets import datasets
 from jobs.services.datasets.preview import turns_of
 from jobs.services.datasets.rows import parse
 from tests.jobs.localvertex.engine.test_talk import CALL, GEMINI, OPENAI
+from tests.support import factories
 
 
 @pytest.mark.parametrize("row", [OPENAI, GEMINI])
@@ -15,11 +18,35 @@ def test_rows_with_tools_are_rows(row):
     assert found.turns[1][1] == 'get_weather({"city": "Bern"})'
 
 
+def test_what_uses_tools_is_known():
+    plain = [{"role": "user", "content": "Is it warm?"}, {"role": "assistant", "content": "No."}]
+    told = {
+        "calls": {"messages": OPENAI["messages"]},
+        "offers": {"messages": plain, "tools": OPENAI["tools"]},
+        "gemini": {"contents": GEMINI["contents"]},
+        "no tools": {"messages": plain, "tools": []},
+        "plain": {"prompt": "Is it warm?", "completion": "No."},
+    }
+    found = {name: row.uses_tools for name, given in told.items() if (row := parse(json.dumps(given))[0])}
+    assert found == {"calls": True, "offers": True, "gemini": True, "no tools": False, "plain": False}
+
+
 @pytest.mark.parametrize("row", [OPENAI, GEMINI])
 def test_the_page_of_rows_shows_the_call_and_its_answer(row):
     shown = [turn.text for turn in turns_of(row)]
     assert shown[1].strip() == 'get_weather({"city": "Bern"})'
     assert "20" in shown[2]
+
+
+@pytest.mark.django_db
+def test_a_dataset_counts_the_rows_with_tools():
+    rows = [OPENAI, {"prompt": "Is it warm?", "completion": "No."}, GEMINI]
+    counted = []
+    for number, some in enumerate((rows, rows[1:2])):
+        file = io.BytesIO("\n".join(map(json.dumps, some)).encode())
+        made = datasets.create(factories.owner(), file=file, file_name=f"{number}.jsonl")
+        counted.append(made.stats.get("tool_rows"))
+    assert counted == [2, None]
 
 
 def with_call(**function):

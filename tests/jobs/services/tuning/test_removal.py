@@ -82,7 +82,7 @@ def test_what_uses_it_is_named_and_keeps_it(owner, stranger, is_own):
     factories.job(owner=who, display_name="Next", custom_base_model=folder, state="RUNNING", output_uri="gs://bucket/n")
     reason = removal.why_not_delete(job)
     names = "the endpoint Captain, the job Next" if is_own else "somebody else"
-    assert reason.startswith(f"In use by {names}. Undeploy the model there")
+    assert reason.startswith(f"In use by {names}. Undeploy the model from endpoints")
     with pytest.raises(errors.NotAllowedNow):
         removal.delete(job)
 

@@ -28,6 +28,10 @@ HOURS = "Enter a whole number of hours from 1 to 720, or leave it empty."
 NOT_ON_VERTEX = "Vertex AI's tuning takes no such setting. Leave it empty."
 REPLICAS = "Enter a whole number from 1 to 100."
 SIZES = "Choose one of these sizes: 1, 4, 8, 16, 32."
+NO_PLACE = (
+    "The rows of this dataset call tools, and the chat template of Gemma 3 27B It has no place for tools. Choose a "
+    "base model whose template has one, or a dataset without tools."
+)
 # What is changed in a good spec, and the code, field and sentence of each problem.
 BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"display_name": "x" * 129}, [("max_length", "display_name",
@@ -83,9 +87,8 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
         "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
         "truncated text. Split or shorten these rows, or choose a base model that accepts "
         "longer rows.")]),
-    ({"dataset": "tools"}, [("no_tools", "dataset",
-        "The rows of this dataset call tools, and the chat template of Gemma 3 27B It has no place for tools. Choose a "
-        "base model whose template has one, or a dataset without tools.")]),
+    ({"dataset": "tools"}, [("no_tools", "dataset", NO_PLACE)]),
+    ({"dataset": "called"}, [("no_tools", "dataset", NO_PLACE)]),
     ({"dataset": "images"}, [("no_images", "dataset",
         "The rows of this dataset have images, and Gemma 3 27B It learns from text only. Choose a base model that "
         "learns from text and images, or a dataset without images.")]),
@@ -124,6 +127,7 @@ def datasets(owner):
         "tools": factories.dataset(
             sha256="e" * 64, token_counts={BOTH_MODES: {"no_tools": True, "asked_at": factories.NOW.isoformat()}}
         ),
+        "called": factories.dataset(sha256="9" * 64, stats={"tool_rows": 3}),
         "images": factories.dataset(sha256="f" * 64, image_count=2),
         "many": factories.dataset(sha256="d" * 64, valid_rows=5001),
     }
@@ -134,7 +138,7 @@ def datasets(owner):
 def spec(owner, datasets):
     """A good one, in a console with several base models and an earlier job."""
     machine = {"machine_specs": [{"machine_type": "g2", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}]}
-    factories.publisher_model(name=BOTH_MODES, data=machine)
+    factories.publisher_model(name=BOTH_MODES, data={**machine, "knows_tools": False})
     factories.publisher_model(name=FULL_ONLY, data=machine)
     factories.publisher_model(name="a/untuned@c", data=machine)
     factories.publisher_model(name="a/deployed@c", data=machine, can_tune=False)

@@ -1,16 +1,18 @@
 """A sweep is all of its jobs or none, once, however often its form is sent."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from jobs import errors
-from jobs.models import AuditEntry, SpendingLimits, Sweep, TuningJob
+from jobs.models import AuditEntry, PublisherModel, SpendingLimits, Sweep, TuningJob
 from jobs.services.tuning import jobs, queue
 from jobs.services.tuning.sweeps import sweeps
 from jobs.services.tuning.sweeps.spec import list_variants, read_values
+from jobs.vertex.machine import Memory, TrainingMemory
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +73,21 @@ def test_its_jobs_wait_in_the_queue_in_their_order(owner, spec, settings):
     sweeps.create(owner, key=uuid4(), spec=spec, varied=VARIED)
     TuningJob.objects.update(prepared_at=factories.NOW)
     assert [job.sweep_place for job in queue.waiting()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_job_of_it_that_lacks_memory_is_told_before_the_start(owner, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    mode = TrainingMemory(fixed=10**9, rank=0, saving=0, step=0, answer=0, rows={2048: 10**8})
+    long = factories.dataset(owner=owner, valid_rows=100, stats={"longest": 2048, "answer_share": 50})
+    spec = factories.tuning_spec(owner=owner, dataset=long, tuning_mode="PEFT_ADAPTER")
+    told = asdict(Memory(13 * 10**8, 0, {}, 4, {"PEFT_ADAPTER": mode})) | {"told_at": timezone.now().isoformat()}
+    model, _is_new = PublisherModel.objects.get_or_create(name=spec.base_model)
+    PublisherModel.objects.filter(pk=model.pk).update(data=model.data | {"memory": told})
+    said = [sweeps.why_not_start(owner, spec, {"batch_size": sizes}) for sizes in ([1, 2], [1, 4])]
+    assert said == [
+        "",
+        "Doesn't fit: needs about 1.4 GB of memory, and 1.3 GB are free. It fits with a batch size of 2.",
+    ]
 
 
 def test_what_all_of_them_cost_counts_together(owner, spec):

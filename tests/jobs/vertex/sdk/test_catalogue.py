@@ -76,6 +76,15 @@ def test_how_a_model_is_sampled(settings, text, found):
     assert model.sampling == found
 
 
+def test_whether_a_model_knows_tools(settings):
+    found = []
+    for text in ("yes", "no", "perhaps", ""):
+        entries = [{"title": "Tools", "content": text}]
+        (model,) = listed(settings, GEMMA | {"supportedActions": {"viewRestApi": {"documentations": entries}}})
+        found.append(model.knows_tools)
+    assert found == [True, False, None, None]
+
+
 def test_an_accelerator_newer_than_the_client(settings):
     option = {"dedicatedResources": {"machineSpec": SPEC | {"acceleratorType": 999}}}
     (model,) = listed(settings, GEMMA | {"supportedActions": {"multiDeployVertex": {"multiDeployVertex": [option]}}})

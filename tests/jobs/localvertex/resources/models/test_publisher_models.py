@@ -90,6 +90,15 @@ def test_no_deployment_before_the_licence(server):
         server.garden.deploy(request)
 
 
+def test_whether_the_template_knows_tools_is_told_of_weights_that_are_here(server):
+    told = []
+    for name in (TINY_NAME, "publishers/google/models/gemma3@gemma-3-27b-it"):
+        model = server.garden.get_publisher_model(name=name)
+        facts = {entry.title: entry.content for entry in model.supported_actions.view_rest_api.documentations}
+        told.append(facts.get("Tools", ""))
+    assert told == ["no", ""]
+
+
 def test_memory_is_told(server):
     """Of weights that are here; the fake ones tell no shape, so nothing is known of their training."""
     model = server.garden.get_publisher_model(name=TINY_NAME)

@@ -58,3 +58,16 @@ def test_a_row_that_was_rewritten_here_is_a_change(owner):
     work.refresh_from_db()
     result = changes.compare(dataset, work.made)
     assert (result["changed"], result["added"], result["removed"]) == ([[2, 1]], [], [1])
+
+
+def test_a_row_that_was_edited_here_is_a_change_though_another_reads_like_it_did(owner):
+    """Of rows that stand there twice, the one that was edited and not the last one."""
+    dataset = create(owner, "mast", "sail", "mast", "sail")
+    pending.change(dataset, 1, row("mast at night"), pending.fingerprint(row("mast")))
+    pending.delete(dataset, 2)
+    work = works.begin(dataset, WorkKind.EDITS, {"latest": str(dataset.pk)})
+    works.advance(work.pk, factories.NOW)
+    work.refresh_from_db()
+    result = changes.compare(dataset, work.made)
+    assert (result["changed"], result["added"], result["same"]) == ([[1, 1]], [], 2)
+    assert len(result["removed"]) == 1
