@@ -15,6 +15,7 @@ from gguf import GGUFReader, dequantize
 from safetensors.torch import save_file
 
 from jobs.localvertex.engine.families.configuration import Settings, configuration
+from jobs.localvertex.engine.families.metaspace import Before, describe_spaces
 from jobs.localvertex.engine.families.pre_tokenizers import description_of, takes_words_whole
 from jobs.localvertex.engine.families.rotary import to_halves
 from jobs.localvertex.engine.families.table import ARCHITECTURES, GEMMA_3, TITLES, TITLES_FROM_GGUF, Family
@@ -64,8 +65,8 @@ def read_weights(family: Family, settings: Settings, reader: Any, tell: Report) 
 
 
 def write_tokenizer(source: Path, out: Path, family: Family, settings: Settings) -> None:
-    """The chat template of the file, else ours for pretrained Gemma, which has none, and none for other families. Of a
-    byte-level tokenizer, transformers does not read how it cuts texts."""
+    """The chat template of the file, else ours for pretrained Gemma, which has none, and none for other families. Of
+    other tokenizers than Gemma's, transformers does not read how they cut texts and where they put spaces."""
     from transformers import AutoTokenizer  # noqa: PLC0415 - only this step needs it
 
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
@@ -77,13 +78,23 @@ def write_tokenizer(source: Path, out: Path, family: Family, settings: Settings)
     own = OWN_TEMPLATE.read_text(encoding="utf-8") if family is GEMMA_3 else None
     tokenizer.chat_template = settings.get("tokenizer.chat_template") or own
     tokenizer.save_pretrained(out)
-    if settings.get("tokenizer.ggml.model") == "gpt2":
+    if family is not GEMMA_3:
         path = out / "tokenizer.json"
         stored = json.loads(path.read_text(encoding="utf-8"))
+        _describe_cuts(stored, settings)
+        path.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
+
+
+def _describe_cuts(stored: dict[str, Any], settings: Settings) -> None:
+    if settings.get("tokenizer.ggml.model") == "gpt2":
         cuts = settings.get("tokenizer.ggml.pre", "gpt-2")
         stored["pre_tokenizer"] = description_of(cuts)
         stored["model"]["ignore_merges"] = takes_words_whole(cuts)
-        path.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
+    elif settings.get("tokenizer.ggml.model") == "llama":
+        has_spaces = settings.get("tokenizer.ggml.add_space_prefix", True)
+        stored |= describe_spaces(Before.EACH if has_spaces else Before.NONE)
+        if not settings.get("tokenizer.ggml.add_bos_token", True):
+            stored["post_processor"] = None
 
 
 def convert(source: Path, out: Path, tell: Report) -> None:

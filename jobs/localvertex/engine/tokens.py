@@ -12,6 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from jobs.localvertex.engine.families.metaspace import is_sentencepiece
 from jobs.localvertex.engine.families.table import GEMMA_3, MODEL_TYPES, Family
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import IMAGE
@@ -56,6 +57,25 @@ def special_token(config: dict[str, Any], name: str) -> str:
     return str(token["content"]) if isinstance(token, dict) else str(token)
 
 
+def bos_of(stored: dict[str, Any], config: dict[str, Any]) -> str:
+    """The special token that the tokenizer itself puts before a text, or nothing. `stored` is its tokenizer.json,
+    `config` its settings."""
+    described = stored.get("post_processor") or {}
+    steps = [step for step in described.get("processors", [described]) if step.get("type") == "TemplateProcessing"]
+    first = next((step["single"][0]["SpecialToken"]["id"] for step in steps if "SpecialToken" in step["single"][0]), "")
+    named = special_token(config, "bos_token")
+    told = config.get("add_bos_token")
+    if isinstance(told, bool) and is_sentencepiece(stored):  # its classes in transformers go by that
+        return (named or str(first)) if told else ""
+    return (named or str(first)) if first else ""
+
+
+def starts_with_special(folder: Path, stored: dict[str, Any]) -> bool:
+    """Whether a chat does, as its template writes it."""
+    text = ChatEncoder(folder).render([Turn("user", "?")])
+    return text.startswith(tuple(token["content"] for token in stored["added_tokens"]))
+
+
 @dataclass(frozen=True)
 class Encoded:
     """`places` are the ranges of tokens that the images take, in their order."""
@@ -83,12 +103,15 @@ class ChatEncoder:
         if not path.is_file():
             raise JobError("The model folder has no tokenizer.json.", "INTERNAL")
         self.tokenizer = Tokenizer.from_file(str(path))
+        stored = json.loads(path.read_text(encoding="utf-8"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self.template = load_template(folder)
         config = tokenizer_config(folder)
         self.named_tokens: dict[str, Any] = {name: special_token(config, name) for name in NAMED_TOKENS}
         self.vision = Vision.read(folder)
+        self.bos = bos_of(stored, config)
+        self.stripping = frozenset(token["id"] for token in stored["added_tokens"] if token.get("rstrip"))
 
     @property
     def knows_tools(self) -> bool:
@@ -126,9 +149,24 @@ class ChatEncoder:
         texts = [self.render(turns) for turns in rows]
         encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
-            self.with_images(label_tokens(encoding.ids, encoding.offsets, self.answer_spans(turns)), turns)
-            for encoding, turns in zip(encodings, rows, strict=True)
+            self.with_images(self.with_bos(self.label(text, encoding, turns), text), turns)
+            for text, encoding, turns in zip(texts, encodings, rows, strict=True)
         ]
+
+    def label(self, text: str, encoding: Any, turns: list[Turn]) -> Encoded:
+        """Some special tokens take the white space behind them, which is no part of what ends an answer."""
+        offsets = [
+            (start, start + len(text[start:end].rstrip())) if token in self.stripping else (start, end)
+            for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
+        return label_tokens(encoding.ids, offsets, self.answer_spans(turns))
+
+    def with_bos(self, encoded: Encoded, text: str) -> Encoded:
+        """As llama.cpp does: where the template does not write what the tokenizer puts before a text."""
+        if not self.bos or text.startswith(self.bos):
+            return encoded
+        first = self.tokenizer.token_to_id(self.bos)
+        return replace(encoded, input_ids=[first, *encoded.input_ids], labels=[IGNORED, *encoded.labels])
 
     def with_images(self, encoded: Encoded, turns: list[Turn]) -> Encoded:
         images = tuple(image for turn in turns for image in turn.images)
@@ -140,8 +178,9 @@ class ChatEncoder:
         return replace(encoded, images=images, places=places)
 
     def encode_prompt(self, turns: list[Turn]) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(self.render(turns, prompt=True), add_special_tokens=False).ids
-        return ids
+        text = self.render(turns, prompt=True)
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return self.with_bos(Encoded(ids, [IGNORED] * len(ids)), text).input_ids
 
 
 def label_tokens(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> Encoded:

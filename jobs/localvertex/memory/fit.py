@@ -35,14 +35,12 @@ def _largest_batch(training: Training, rows: Sequence[Row], batch: int, free: in
     return batch
 
 
-def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int) -> str:
-    """What is missing and what helps; empty when it fits."""
+def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int, where: str = "this machine") -> str:
+    """What is missing and what helps; empty when it fits. `where`: whose memory it is."""
     fit = fit_training(training, rows, batch, free)
     if fit.fits:
         return ""
-    missing = (
-        f"The training needs about {gigabytes(fit.needed)} of memory, and {gigabytes(free)} are free on this machine."
-    )
+    missing = f"The training needs about {gigabytes(fit.needed)} of memory, and {gigabytes(free)} are free on {where}."
     if fit.batch:
         return f"{missing} A batch_size of {fit.batch} fits. {OTHER_REMEDIES}"
     adapter = replace(training, method=replace(training.method, mode="PEFT_ADAPTER"))

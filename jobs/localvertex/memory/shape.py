@@ -11,6 +11,7 @@ from jobs.localvertex.memory.headers import read_header
 # Norms of a layer's whole width; whether each head has norms of its own.
 NORMS = {"gemma3": (4, True), "gemma3_text": (4, True), "qwen3": (2, True)}
 USUAL_NORMS = (2, False)
+USUAL_SIDE, USUAL_PATCH = 224, 16  # of a tower
 HEAD_OF_GEMMA = 256  # where the configuration does not tell it
 # Numbers in a byte of MXFP4 by how the tensor's name ends: two of four bits, and scales that are none by themselves.
 PACKED = {"_blocks": 2, "_scales": 0}
@@ -19,7 +20,7 @@ PACKED = {"_blocks": 2, "_scales": 0}
 @dataclass(frozen=True)
 class Shape:
     """`near`: layers that look back only `window` tokens. `parameters`: all of them, `seeing` those of the tower and
-    the projector of a model that sees."""
+    the projector of a model that sees, which takes images of `side` pixels in squares of `patch`."""
 
     model_type: str
     layers: int
@@ -33,6 +34,10 @@ class Shape:
     vocabulary: int
     parameters: int
     seeing: int = 0
+    side: int = 0
+    patch: int = 1
+    tower_width: int = 0
+    tower_inner: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -46,7 +51,7 @@ class Shape:
     @classmethod
     def of(cls, config: dict[str, Any], parameters: dict[str, int]) -> Self:
         """Raises KeyError, TypeError or ValueError for what is no decoder's configuration."""
-        text = config.get("text_config") or config
+        text, tower = config.get("text_config") or config, config.get("vision_config") or {}
         heads, width = int(text["num_attention_heads"]), int(text["hidden_size"])
         model_type, layers = str(config["model_type"]), int(text["num_hidden_layers"])
         window = int(text.get("sliding_window") or 0)
@@ -64,10 +69,23 @@ class Shape:
             vocabulary=int(text["vocab_size"]),
             parameters=sum(parameters.values()),
             seeing=sum(count for name, count in parameters.items() if "vision_tower" in name or "projector" in name),
+            side=int(tower.get("image_size") or (USUAL_SIDE if tower else 0)),
+            patch=max(1, int(tower.get("patch_size") or USUAL_PATCH)),
+            tower_width=int(tower.get("hidden_size") or 0),
+            tower_inner=int(tower.get("intermediate_size") or 0),
         )
         if min(made.layers, made.width, made.inner, made.kv_heads, made.head, made.vocabulary, made.parameters) < 1:
             raise ValueError("A decoder has a layer, a width and a vocabulary.")
         return made
+
+    @property
+    def pixels(self) -> int:
+        """Numbers of an image."""
+        return 3 * self.side**2
+
+    @property
+    def patches(self) -> int:
+        return int((self.side // self.patch) ** 2)
 
     @property
     def norms(self) -> int:

@@ -2,7 +2,12 @@
 
 The sums follow what the forward passes keep for the backward pass, tensor by tensor: those of
 `engine/fast` for LoRA on its decoders, and transformers' for everything else, which packs rows where
-it can. docs/performance.md has what they are beside measured peaks."""
+it can. docs/performance.md has what they are beside measured peaks.
+
+On a graphics card, nothing was measured. There, the process has no part in it, but a context of CUDA has.
+Autocast keeps bf16 copies of f32 weights until a step ends (PyTorch, "Automatic Mixed Precision
+package"), and layers whose values are computed again keep what goes into them, and one of them all
+(Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,15 +32,17 @@ TOKENS_OF_LOSS, BLOCK, KEPT = 256, 256, 512
 
 @dataclass(frozen=True)
 class Row:
-    """In tokens; `answers` are those that are learned from."""
+    """In tokens, those of its images among them; `answers` are those that are learned from."""
 
     length: int
     answers: int
+    images: int = 0
 
 
 @dataclass(frozen=True)
 class Method:
-    """`base`: bytes of a number of a frozen base. `is_plain`: without rows that have images."""
+    """`base`: bytes of a number of a frozen base. `is_plain`: without rows that have images. `checkpoints`: the values
+    of layers are computed again in the backward pass. `process`: what there is without a model."""
 
     mode: str
     rank: int = 16
@@ -43,6 +50,13 @@ class Method:
     base: int = HALF
     is_plain: bool = True
     on_gpu: bool = False
+    checkpoints: bool = False
+    process: int = PROCESS_BYTES
+
+    @property
+    def computes_in_half(self) -> bool:
+        """By autocast, whatever the weights are in."""
+        return self.on_gpu and self.base == HALF
 
     @property
     def is_full(self) -> bool:
@@ -63,9 +77,10 @@ class Training:
     @property
     def fixed(self) -> int:
         """All that lasts, but not what a step takes."""
+        process = self.method.process
         if self.method.is_full:
-            return PROCESS_BYTES + self.frozen * SINGLE + self.learned * (TRAINED - SINGLE)
-        return PROCESS_BYTES + self.of_base + self.shape.adapter * self.method.rank * TRAINED
+            return process + self.frozen * SINGLE + self.learned * (TRAINED - SINGLE)
+        return process + self.of_base + self.shape.adapter * self.method.rank * TRAINED
 
     @property
     def of_base(self) -> int:
@@ -84,7 +99,10 @@ class Training:
     @property
     def saving(self) -> int:
         """At the end: the adapter is added to weights that were quantised by those that were not. A full tuning has all
-        gradients, and reads its checkpoint once more."""
+        gradients, and reads its checkpoint once more: both in the memory of the machine, but for gradients on a card.
+        """
+        if self.method.on_gpu:
+            return self.learned * SINGLE + self._copies if self.method.is_full else 0
         if self.method.is_full:
             return self.learned * 2 * SINGLE
         return self.shape.parameters * HALF if self.method.quantization else 0
@@ -106,8 +124,22 @@ class Training:
         return self.method.is_plain and not self.method.on_gpu
 
     def step(self, rows: Sequence[Row]) -> int:
-        """Of one step on these rows."""
-        return self.kept(rows) + self.passing(rows)
+        """Of one step on these rows. What the frozen tower computes is gone before the language model begins."""
+        images = sum(row.images for row in rows)
+        shown = images * self.shape.pixels * SINGLE
+        return shown + max(images * self._image, self._copies + self.kept(rows) + self.passing(rows))
+
+    @property
+    def _image(self) -> int:
+        """Of the largest part of a layer of the tower: the pixels once more, and around the hidden layer what goes in,
+        what is added to it, and both sides of the activation."""
+        shape, size = self.shape, SINGLE if self.method.is_full else self.method.base
+        return size * (shape.pixels + shape.patches * 2 * (shape.tower_width + shape.tower_inner))
+
+    @property
+    def _copies(self) -> int:
+        """Of f32 weights in bf16, which a card computes in."""
+        return self.shape.parameters * HALF if self.method.computes_in_half and self.method.is_full else 0
 
     def kept(self, rows: Sequence[Row]) -> int:
         """By the forward pass for the backward pass."""
@@ -117,7 +149,18 @@ class Training:
         of_logits = _answers(rows) * self.shape.vocabulary * SINGLE
         if self.is_packed:
             return tokens * self._token + self._weights(rows, self._size) + of_logits
-        return len(rows) * max(row.length for row in rows) * self._token + of_logits
+        longest = max(row.length for row in rows)
+        padded = len(rows) * longest
+        if self.method.checkpoints:
+            of_layers = self.shape.layers * self.shape.width * self._size + self._token // self.shape.layers
+            return padded * of_layers + of_logits
+        return padded * self._token + self._masks(rows, longest) + of_logits
+
+    def _masks(self, rows: Sequence[Row], longest: int) -> int:
+        """Of each layer, where what a token looks at is more than what is before it: images, or padding."""
+        if self.method.on_gpu or not (self.shape.side or any(row.length != longest for row in rows)):
+            return 0
+        return self.shape.layers * len(rows) * longest**2 * self._size
 
     def passing(self, rows: Sequence[Row]) -> int:
         """While all that is still there: two gradients of the logits, and that of the vocabulary in a full tuning."""
@@ -128,6 +171,8 @@ class Training:
 
     @property
     def _size(self) -> int:
+        if self.method.computes_in_half:
+            return HALF
         return SINGLE if self.method.is_full else self.method.base
 
     @property
@@ -136,9 +181,9 @@ class Training:
         inputs = 2 * shape.width + shape.queries + shape.inner
         norms = SINGLE * (shape.norms * shape.width + shape.normed_heads) * (2 if method.is_full else 1)
         linears = size * inputs
-        if size == HALF and (method.quantization or not self.is_packed):
-            # Each adapter of peft widens its own copy of what it reads.
-            linears = SINGLE * (inputs + 3 * shape.width)
+        if size == HALF and not method.is_full and (method.quantization or not self.is_packed):
+            # Each adapter of peft widens its own copy of what it reads, but on a card.
+            linears = (HALF if method.computes_in_half else SINGLE) * (inputs + 3 * shape.width)
         attention = size * (shape.queries + 2 * shape.keys if self.is_packed else 4 * shape.queries)
         return shape.layers * (norms + linears + 3 * size * shape.inner + attention)
 

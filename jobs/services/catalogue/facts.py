@@ -89,6 +89,18 @@ def is_offered_by_managed_tuning(name: str) -> bool:
     return not _all_facts()["models"].get(name, {}).get("is_only_local")
 
 
+def engine_family(name: str) -> str:
+    """What the engine of this project calls the family of a model of a catalogue; "" for one that it does not know. Of
+    models that were imported, the engine finds out by itself."""
+    found: str = _all_facts()["families"].get(name.partition("@")[0], {}).get("engine", "")
+    return found
+
+
+def is_known_to_engine(name: str) -> bool:
+    """Whether the engine can tune, serve, merge and convert it."""
+    return name.startswith(OWN) or bool(engine_family(name))
+
+
 @cache
 def _tuning_facts(name: str, *, has_container: bool, is_local: bool) -> TuningFacts | None:
     everything = _all_facts()

@@ -12,7 +12,6 @@ from jobs.errors import NotAllowedNow
 from jobs.text.deferred import gettext as _
 
 NEEDED = ("torch", "gguf", "transformers", "xllamacpp", "peft")
-FAMILIES = ("google/gemma3@", "hf-", "huggingfacetb/smollm2@", "local/", "meta/llama3", "qwen/qwen3@")
 PROJECT = Path(__file__).parents[3]
 LONGEST_SECONDS = 3600.0
 PASSED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
@@ -21,10 +20,6 @@ POLL_SECONDS = 2.0
 
 def is_missing() -> bool:
     return any(find_spec(name) is None for name in NEEDED)
-
-
-def knows(base_model: str) -> bool:
-    return base_model.startswith(FAMILIES)
 
 
 def run(arguments: Sequence[str], log: Path, tell: Callable[[], None]) -> None:

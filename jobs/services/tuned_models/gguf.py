@@ -1,6 +1,7 @@
 """GGUF files of a whole model: which there are, and how large they become."""
 
 from jobs.models import TakeawayForm
+from jobs.services.catalogue.facts import is_known_to_engine
 from jobs.text.deferred import gettext as _
 
 from . import engine
@@ -12,10 +13,9 @@ SHARES_OF_SMALL = {"gemma-3-270m": 0.445, "gemma-3-1b": 0.41, "smollm2-135m": 0.
 
 
 def why_not_convert(base_model: str) -> str:
-    if not engine.knows(base_model):
+    if not is_known_to_engine(base_model):
         return _(
-            "Only models of Gemma 3, SmolLM2, Llama 3 and Qwen 3 are converted here. Download the whole model and "
-            "convert it with llama.cpp."
+            "Models of this family are not converted here. Download the whole model and convert it with llama.cpp."
         )
     if engine.is_missing():
         return _(

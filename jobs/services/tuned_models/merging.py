@@ -13,6 +13,7 @@ from django.conf import settings
 from jobs import shortages
 from jobs.errors import NotAllowedNow
 from jobs.models import Takeaway, TuningJob
+from jobs.services.catalogue.facts import is_known_to_engine
 from jobs.services.storage import policies as storage
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -38,10 +39,9 @@ def why_not_merge(job: TuningJob) -> str:
             "For an earlier checkpoint, Vertex AI keeps only the adapter; it merges only the final model. Download the "
             "adapter: it runs on the base model."
         )
-    if not engine.knows(job.base_model):
+    if not is_known_to_engine(job.base_model):
         return _(
-            "Only adapters of Gemma 3, SmolLM2, Llama 3 and Qwen 3 are merged here. Download the adapter: it runs on "
-            "the base model."
+            "Adapters for models of this family are not merged here. Download the adapter: it runs on the base model."
         )
     if engine.is_missing():
         return _(

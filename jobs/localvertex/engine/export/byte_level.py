@@ -7,7 +7,7 @@ from gguf import GGUFWriter, TokenType
 
 from jobs.localvertex.engine.export.vocabulary import sort_by_id, write_merges, write_named_tokens
 from jobs.localvertex.engine.families.pre_tokenizers import name_of
-from jobs.localvertex.engine.tokens import load_template
+from jobs.localvertex.engine.tokens import bos_of, load_template, tokenizer_config
 
 
 def write_byte_level(writer: GGUFWriter, folder: Path, stored: dict[str, Any], rows: int) -> int:
@@ -25,15 +25,8 @@ def write_byte_level(writer: GGUFWriter, folder: Path, stored: dict[str, Any], r
     writer.add_token_list([text for text, _kind in ordered])
     writer.add_token_types([kind for _text, kind in ordered])
     write_merges(writer, model["merges"])
-    writer.add_add_bos_token(_begins_with_bos(stored))
+    writer.add_add_bos_token(bool(bos_of(stored, tokenizer_config(folder))))
     writer.add_add_space_prefix(False)
     write_named_tokens(writer, folder, {text: number for number, (text, _kind) in tokens.items()})
     writer.add_chat_template(load_template(folder))
     return count
-
-
-def _begins_with_bos(stored: dict[str, Any]) -> bool:
-    """Whether the tokenizer itself puts a special token before a text."""
-    described = stored.get("post_processor") or {}
-    steps = [step for step in described.get("processors", [described]) if step.get("type") == "TemplateProcessing"]
-    return any("SpecialToken" in step["single"][0] for step in steps)

@@ -12,6 +12,8 @@ from jobs.localvertex.engine.export.forms.phi_3 import Phi3
 from jobs.localvertex.engine.export.forms.plain import Plain
 from jobs.localvertex.engine.export.forms.smollm_3 import SmolLM3
 from jobs.localvertex.engine.export.tensor_file import FILE_TYPES, TYPES, TensorFile, Weights, text_name
+from jobs.localvertex.engine.export.vocabulary import read_tokenizer
+from jobs.localvertex.engine.families.metaspace import name_for
 from jobs.localvertex.engine.families.table import GEMMA_3, GEMMA_4, GPT_OSS, MODEL_TYPES, PHI_3, SMOLLM_3
 
 FORMS: dict[str, type[Plain]] = {
@@ -37,7 +39,7 @@ def write_decoder(folder: Path, config: Any, weights: Weights, path: Path, name:
         has_output=not form.shares_vocabulary,
     )  # fmt: skip
     file.writer.add_type(GGUFType.MODEL)
-    file.writer.add_name(name)
+    file.writer.add_name(name_for(name, read_tokenizer(folder)))
     file.writer.add_file_type(FILE_TYPES[kind])
     file.writer.add_quantization_version(GGML_QUANT_VERSION)
     form.write_settings(file)

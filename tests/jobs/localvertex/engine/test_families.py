@@ -24,6 +24,7 @@ from jobs.localvertex.engine.training import train
 from jobs.localvertex.engine.vision import Vision
 from tests.jobs.localvertex.engine.conftest import Workdir
 from tests.jobs.localvertex.engine.llama import Llama, llama
+from tests.jobs.localvertex.engine.sentencepiece import KINDS
 from tests.jobs.localvertex.engine.tiny import SHAPES, TEMPLATE, make_model
 
 SPACE_FIRST = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
@@ -95,7 +96,7 @@ def test_a_tuned_model_answers_with_the_same_probabilities(workdir: Workdir, sha
             assert greatest_difference(base, served, final / "adapter") < MOST
 
 
-@pytest.mark.parametrize("shape", ["SmolLM2", "Qwen 2.5", "Qwen 3"])
+@pytest.mark.parametrize("shape", ["SmolLM2", "TinyLlama", "Qwen 2.5", "Qwen 3"])
 def test_a_gguf_file_becomes_the_folder_it_came_from(tmp_path: Path, shape: str) -> None:
     folder = make_model(shape, tmp_path / "model")
     (made,) = convert(folder, tmp_path, "f32")
@@ -105,7 +106,8 @@ def test_a_gguf_file_becomes_the_folder_it_came_from(tmp_path: Path, shape: str)
         second, True
     )
     encoders = [ChatEncoder(path) for path in (folder, tmp_path / "again")]
-    assert [one.template for one in encoders] == [TEMPLATE, TEMPLATE]
+    template = KINDS["llama-2"].template if shape == "TinyLlama" else TEMPLATE
+    assert [one.template for one in encoders] == [template, template]
     prompts = [[one.encode_prompt([Turn("user", text)]) for text in QUESTIONS] for one in encoders]
     assert prompts[0] == prompts[1]
 
@@ -124,6 +126,13 @@ def test_rotary_positions_of_llama_3_1_are_not_had_back(tmp_path: Path) -> None:
     (made,) = convert(make_model("Llama 3", tmp_path / "model"), tmp_path)
     with pytest.raises(JobError, match="Tune the model from its Hugging Face files"):
         prepare(made, tmp_path / "again", lambda stage, fraction: None)
+
+
+@pytest.mark.parametrize("shape", ["Mistral 7B v0.1", "Phi 3"])
+def test_a_model_with_a_window_is_served_within_it(tmp_path: Path, shape: str) -> None:
+    (made,) = convert(make_model(shape, tmp_path / "model"), tmp_path)
+    settings = Settings(GGUFReader(made))
+    assert (settings["context_length"], settings.find("attention.sliding_window") or None) == (1024, None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_of_some_families_a_gguf_file_is_deployed_only(tmp_path: Path, shape: st
     [
         ("Qwen 2.5", "config.json", {"model_type": "falcon"}, f"is a falcon model; only {TITLES}"),
         ("Phi 4", "config.json", {"sliding_window": 64}, "differs from Phi 3 in a window of its attention"),
-        ("SmolLM2", "tokenizer.json", {"pre_tokenizer": None}, "none of the byte-level kind"),
+        ("SmolLM2", "tokenizer.json", {"pre_tokenizer": None}, "neither of the byte-level kind nor SentencePiece's"),
         ("SmolLM2", "tokenizer.json", {"pre_tokenizer": SPACE_FIRST}, "cuts texts in a way that is not known here"),
     ],
 )

@@ -21,6 +21,7 @@ from transformers import (
 from jobs.localvertex.engine.families.pre_tokenizers import description_of, takes_words_whole
 from tests.fixtures.tiny_gemma3.tokenizer import BASIC, CONTROL, build_tokenizer, learn_pieces
 from tests.jobs.localvertex.engine.conftest import TUNE
+from tests.jobs.localvertex.engine.sentencepiece import KINDS, build, settings_of
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (
@@ -65,15 +66,30 @@ GPT_OSS = {
         "truncate": False, "original_max_position_embeddings": 4096,
     },
 }  # fmt: skip
+# As the files of Phi 3 mini 128K call the same scaling.
+PHI_3_5 = {
+    "max_position_embeddings": 8192, "original_max_position_embeddings": 4096, "sliding_window": 262_144,
+    "rope_parameters": {
+        "rope_type": "su", "rope_theta": 10_000.0, "original_max_position_embeddings": 4096,
+        "short_factor": [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7],
+        "long_factor": [1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0],
+    },
+}  # fmt: skip
+WINDOW = {"max_position_embeddings": 2048, "sliding_window": 1024}
 GEMMA = "Gemma's"
 # What the table in docs/localvertex.md says was tested: a configuration, and how its tokenizer cuts texts.
 SHAPES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "SmolLM2": (LlamaConfig, {"tie_word_embeddings": True}, "smollm"),
     "Llama 3": (LlamaConfig, {"rope_parameters": LLAMA_3}, "llama-bpe"),
     "Mistral": (MistralConfig, {"head_dim": 32, "sliding_window": None}, "tekken"),
+    "TinyLlama": (LlamaConfig, {}, "llama-2"),
+    "Mistral 7B v0.1": (MistralConfig, WINDOW, "mistral-v1"),
+    "Mistral 7B v0.3": (MistralConfig, {"sliding_window": None}, "mistral-v3"),
     "Qwen 2.5": (Qwen2Config, {"tie_word_embeddings": True}, "qwen2"),
     "Qwen 3": (Qwen3Config, {"head_dim": 32, "tie_word_embeddings": True}, "qwen2"),
     "SmolLM3": (SmolLM3Config, {"num_hidden_layers": 5}, "llama-bpe"),
+    "Phi 3": (Phi3Config, WINDOW, "phi-3"),
+    "Phi 3.5": (Phi3Config, PHI_3_5, "phi-3"),
     "Phi 4": (Phi3Config, {}, "dbrx"),
     "Phi 4 mini": (Phi3Config, PHI_4_MINI, "gpt-4o"),
     "Gemma 4 E2B": (Gemma4TextConfig, GEMMA_4 | GEMMA_4_E2B, GEMMA),
@@ -104,6 +120,10 @@ def make_model(shape: str, folder: Path) -> Path:
             buffer.fill_(0.8)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
+    if cuts in KINDS:
+        (folder / "chat_template.jinja").write_text(KINDS[cuts].template)
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings_of(cuts)))
+        return folder
     (folder / "chat_template.jinja").write_text(GEMMA_TEMPLATE if cuts == GEMMA else TEMPLATE)
     names, tokens = ("unk_token", "bos_token", "eos_token", "pad_token"), [*SPECIAL, SPECIAL[2]]
     if cuts == GEMMA:
@@ -115,6 +135,8 @@ def make_model(shape: str, folder: Path) -> Path:
 
 def make_tokenizer(cuts: str) -> Tokenizer:
     texts = (TUNE / "train.jsonl").read_text().splitlines()
+    if cuts in KINDS:
+        return build(cuts, texts)
     if cuts == GEMMA:
         return build_tokenizer(learn_pieces(texts, 700))
     tokenizer = Tokenizer(models.BPE())

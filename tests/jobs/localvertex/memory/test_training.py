@@ -14,6 +14,7 @@ from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import dtype_of_base, trainable
 from jobs.localvertex.engine.tokens import IGNORED
 from jobs.localvertex.memory import training as foretelling
+from jobs.localvertex.memory.fit import fit_training
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import PROCESS_BYTES, Method, Row, Training
 from tests.jobs.localvertex.engine.conftest import TINY
@@ -78,6 +79,71 @@ def test_gemma(mode):
 @pytest.mark.parametrize("family", ["SmolLM2", "Llama 3", "Mistral", "Qwen 2.5", "Qwen 3", "SmolLM3", "Phi 4"])
 def test_other_families(family, mode, tmp_path):
     check(make_model(family, tmp_path), mode)
+
+
+# As Llama 3.1 8B and Gemma 3 4B are published.
+LLAMA_8B = Shape("llama", 32, 0, 0, 4096, 14336, 32, 8, 128, 128_256, 8_030_261_248)
+GEMMA_4B = Shape(
+    "gemma3", 34, 29, 1024, 2560, 10240, 8, 4, 256, 262_208, 4_300_079_472, 419_825_392,
+    side=896, patch=14, tower_width=1152, tower_inner=4304,
+)  # fmt: skip
+CONTEXT = 600 * 2**20
+GIGABYTE = 10**9
+
+
+def on_card(shape: Shape, mode: str, **changes: Any) -> Training:
+    return Training(shape, Method(mode, 16, on_gpu=True, process=CONTEXT, **changes))
+
+
+def test_what_lasts_on_a_card() -> None:
+    """Weights in bf16; an adapter with its gradients and AdamW; the same of all weights in a full tuning."""
+    lora, full = on_card(LLAMA_8B, "PEFT_ADAPTER"), on_card(LLAMA_8B, "FULL")
+    assert lora.fixed == CONTEXT + 2 * LLAMA_8B.parameters + 16 * 16 * LLAMA_8B.adapter
+    assert round(lora.fixed / GIGABYTE, 1) == 17.4
+    assert full.peak([Row(8, 2)], 1) == CONTEXT + (16 + 2) * LLAMA_8B.parameters  # and all weights in bf16
+    quantized = on_card(LLAMA_8B, "PEFT_ADAPTER", quantization="4bit")
+    assert round(quantized.of_base / GIGABYTE, 1) == 6.0
+
+
+def test_values_that_are_computed_again_are_not_kept() -> None:
+    rows = [Row(2048, 512)] * 4
+    whole, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one).kept(rows) for one in (False, True))
+    inputs = 4 * 2048 * 32 * 4096 * 2
+    logits = 4 * 512 * 128_256 * 4
+    assert again == inputs + (whole - logits) // 32 + logits
+    assert whole > 8 * again
+
+
+@pytest.mark.parametrize(
+    ("free", "mode", "rows", "largest"),
+    [
+        (24, "PEFT_ADAPTER", 512, 8),
+        (24, "PEFT_ADAPTER", 2048, 2),
+        (24, "PEFT_ADAPTER", 8192, 0),
+        (80, "PEFT_ADAPTER", 2048, 8),
+        (80, "FULL", 512, 0),
+        (192, "FULL", 2048, 8),
+    ],
+)
+def test_which_batch_fits_on_a_described_card(free: int, mode: str, rows: int, largest: int) -> None:
+    training = on_card(LLAMA_8B, mode, checkpoints=True)
+    assert fit_training(training, [Row(rows, rows // 4)] * 8, 8, free * GIGABYTE).batch == largest
+
+
+def test_images_are_counted_with_the_pixels_and_what_the_tower_computes() -> None:
+    method = Method("PEFT_ADAPTER", is_plain=False)
+    training = Training(GEMMA_4B, method)
+    text, seen = [Row(300, 40)], [Row(300, 40, images=1)]
+    pixels = 3 * 896 * 896
+    assert training.step(seen) - training.step(text) == pixels * 4
+    many = [Row(300, 1, images=40)]
+    assert training.step(many) == 40 * (pixels * 4 + 2 * (pixels + 64 * 64 * 2 * (1152 + 4304)))
+
+
+def test_masks_are_kept_where_rows_are_padded() -> None:
+    training = Training(LLAMA_8B, Method("PEFT_ADAPTER", is_plain=False))
+    even, padded = (training.kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))
+    assert padded - even == 32 * 2 * 256 * 256 * 2
 
 
 def test_the_parameters_of_an_adapter_are_counted():

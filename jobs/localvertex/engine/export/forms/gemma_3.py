@@ -16,6 +16,7 @@ LAYERS_OF_27B = 62  # the one size whose attention llama.cpp does not scale by t
 class Gemma3(Plain):
     scalings = ("default", "linear")
     suffixes = (".weight",)
+    has_windows = True
 
     def differences(self) -> dict[str, bool]:
         text = self.text

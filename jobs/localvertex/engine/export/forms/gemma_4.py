@@ -24,6 +24,7 @@ OF_EXPERTS = {
 
 
 class Gemma4(Plain):
+    has_windows = True
     scalings = ()  # each kind of its layers has its own: part of the differences
 
     def differences(self) -> dict[str, bool]:

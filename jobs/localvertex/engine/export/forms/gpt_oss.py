@@ -18,6 +18,7 @@ BLOCK = 32  # numbers that share a scale in MXFP4
 
 class GptOss(Plain):
     scalings = ("default", "linear", "yarn")
+    has_windows = True
 
     def differences(self) -> dict[str, bool]:
         text = self.text

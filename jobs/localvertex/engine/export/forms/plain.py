@@ -7,23 +7,28 @@ from typing import Any
 from gguf import MODEL_ARCH_NAMES, GGUFWriter, RopeScalingType, get_tensor_name_map
 
 from jobs.localvertex.engine.export.byte_level import write_byte_level
+from jobs.localvertex.engine.export.sentencepiece import check_sentencepiece, write_sentencepiece
 from jobs.localvertex.engine.export.tensor_file import TensorFile
 from jobs.localvertex.engine.export.vocabulary import read_tokenizer
+from jobs.localvertex.engine.families.metaspace import is_sentencepiece
 from jobs.localvertex.engine.families.pre_tokenizers import is_byte_level, name_of
 from jobs.localvertex.engine.families.rotary import factors_of_llama_3, to_neighbours
 from jobs.localvertex.engine.families.table import Family
 from jobs.localvertex.engine.job import JobError
 
 HEADS = {"self_attn.q_proj": "num_attention_heads", "self_attn.k_proj": "num_key_value_heads"}
+LEAST_WINDOW = 512  # tokens; a chat in less is none
 VOCABULARIES = ("model.embed_tokens.weight", "lm_head.weight")
 
 
 class Plain:
     """`text` configures the language model; `shares_vocabulary`: its answers are read from the embedding; `scalings`:
-    the ways to scale rotary positions that are converted; `suffixes`: what its tensors hold."""
+    the ways to scale rotary positions that are converted; `suffixes`: what its tensors hold; `has_windows`: llama.cpp
+    knows windows of attention in this family."""
 
     scalings: tuple[str, ...] = ("default", "linear", "llama3")
     suffixes: tuple[str, ...] = (".weight", ".bias")
+    has_windows = False
 
     def __init__(self, family: Family, text: Any, shares_vocabulary: bool) -> None:
         self.family, self.text, self.shares_vocabulary = family, text, shares_vocabulary
@@ -37,13 +42,23 @@ class Plain:
     def differences(self) -> dict[str, bool]:
         """What llama.cpp would serve wrongly without a word."""
         text = self.text
-        window = getattr(text, "sliding_window", None) if getattr(text, "use_sliding_window", True) else None
+        kinds = set(getattr(text, "layer_types", None) or [])
         return {
             "its activation": text.hidden_act != "silu",
-            "a window of its attention": window is not None and window < text.max_position_embeddings,
-            "attention in layers of different kinds": len(set(getattr(text, "layer_types", None) or ["one"])) > 1,
+            f"a window of its attention of less than {LEAST_WINDOW} tokens": self.context < LEAST_WINDOW
+            and self.context < text.max_position_embeddings,
+            "attention of a kind that it has not": bool(kinds - {"full_attention", "sliding_attention"}),
             "biases in its attention": self.family.architecture == "qwen3" and text.attention_bias,
         }
+
+    @property
+    def context(self) -> int:
+        """Where llama.cpp has no window: as much as is in one, as the model is the same without it then."""
+        text = self.text
+        if self.has_windows:
+            return int(text.max_position_embeddings)
+        window = getattr(text, "sliding_window", None) if getattr(text, "use_sliding_window", True) else None
+        return int(min(text.max_position_embeddings, window or text.max_position_embeddings))
 
     def check(self) -> None:
         """Raises JobError for a model that llama.cpp would serve wrongly."""
@@ -60,7 +75,7 @@ class Plain:
 
     def write_layers(self, writer: GGUFWriter) -> None:
         text = self.text
-        writer.add_context_length(text.max_position_embeddings)
+        writer.add_context_length(self.context)
         writer.add_embedding_length(text.hidden_size)
         writer.add_block_count(text.num_hidden_layers)
         writer.add_feed_forward_length(text.intermediate_size)
@@ -88,16 +103,21 @@ class Plain:
     def check_tokenizer(self, folder: Path) -> None:
         """Raises JobError for one that llama.cpp has no name for."""
         stored = read_tokenizer(folder)
-        if not is_byte_level(stored):
+        if is_sentencepiece(stored):
+            check_sentencepiece(folder, stored)
+        elif is_byte_level(stored):
+            name_of(stored)
+        else:
             raise JobError(
-                f"The tokenizer of {folder.name} is none of the byte-level kind, and that of a {self.family.title}"
-                " model has to be to be converted here. Give a model.gguf instead."
+                f"The tokenizer of {folder.name} is neither of the byte-level kind nor SentencePiece's BPE, and that of"
+                f" a {self.family.title} model has to be to be converted here. Give a model.gguf instead."
             )
-        name_of(stored)
 
     def write_vocabulary(self, writer: GGUFWriter, folder: Path, rows: int) -> int:
         """Returns how many rows of the embedding belong to a token."""
-        return write_byte_level(writer, folder, read_tokenizer(folder), rows)
+        stored = read_tokenizer(folder)
+        write = write_sentencepiece if is_sentencepiece(stored) else write_byte_level
+        return write(writer, folder, stored, rows)
 
     def add_tensor(self, file: TensorFile, source: str, inner: str, rows: int) -> None:
         """`source` is its name in the files, `inner` that in the language model alone; `rows` those of a vocabulary."""

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from jobs.localvertex.devices.choice import Training as Chosen
-from jobs.localvertex.devices.machine import CPU, CUDA
+from jobs.localvertex.devices.choice import BFLOAT16, FLOAT32, Training as Chosen
+from jobs.localvertex.devices.machine import CPU, CUDA, Card
 from jobs.localvertex.engine.dataset import load_examples
-from jobs.localvertex.engine.hardware.fitting import method_of, require_memory, rows_of
+from jobs.localvertex.engine.hardware.fitting import method_of, method_on, require_memory, rows_of
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.memory.fit import MARGIN
@@ -36,12 +36,37 @@ def test_too_little_memory_is_said_before_it_is_used(workdir: Workdir, mode: str
     assert caught.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_on_a_card_the_memory_of_the_machine_says_nothing(workdir: Workdir) -> None:
+def card(free: int, dtype: str = BFLOAT16) -> Chosen:
+    return Chosen(CUDA, "", card=Card("0", "NVIDIA L4", 24 * 10**9, free), dtype=dtype)
+
+
+def test_on_a_card_its_own_memory_counts(workdir: Workdir) -> None:
     workdir.describe(tuning_mode="FULL", batch_size=8)
     job = Job.read(workdir.path / "job.json")
-    require_memory(job, ROWS, 1, Chosen(CUDA, ""))
-    with pytest.raises(JobError, match="The training needs about"):
+    require_memory(job, ROWS, 1, card(24 * 10**9))
+    with pytest.raises(JobError, match=r"and 0\.5 GB are free on NVIDIA L4\.") as caught:
+        require_memory(job, ROWS, 24 * 10**9, card(5 * 10**8))
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+    with pytest.raises(JobError, match="are free on this machine"):
         require_memory(job, ROWS, 1, Chosen(CPU, ""))
+
+
+def test_a_card_that_takes_fewer_rows_at_a_time(workdir: Workdir) -> None:
+    workdir.describe(batch_size=8)
+    job = Job.read(workdir.path / "job.json")
+    shape = Shape.read(job.base_model_dir)
+    assert shape is not None
+    fitting = Training(shape, method_on(card(0), method_of(job, has_images=False)))
+    with pytest.raises(JobError, match=r"on NVIDIA L4\. A batch_size of 4 fits\."):
+        require_memory(job, ROWS, None, card(round(fitting.peak(ROWS, 4) * MARGIN) + 1))
+
+
+def test_without_bf16_a_base_takes_twice_the_memory(workdir: Workdir) -> None:
+    workdir.describe()
+    method = method_of(Job.read(workdir.path / "job.json"), has_images=False)
+    half, whole = (method_on(card(0, dtype), method) for dtype in (BFLOAT16, FLOAT32))
+    assert (half.base, half.computes_in_half, whole.base, whole.computes_in_half) == (2, True, 4, False)
+    assert method_on(Chosen(CPU, ""), method) == method
 
 
 def test_a_model_of_which_nothing_is_known_is_tried(workdir: Workdir) -> None:
