@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from tests.bench import engine
 
@@ -55,7 +56,8 @@ def make_qwen(folder: Path, ready: dict[str, Path]) -> Path | None:
     torch.manual_seed(0)
     stored = json.loads((source / "config.json").read_text())
     kept = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
-    config = Qwen3Config(**SHAPE_OF_QWEN, **{name: stored[name] for name in kept if name in stored})
+    shape: dict[str, Any] = SHAPE_OF_QWEN | {name: stored[name] for name in kept if name in stored}
+    config = Qwen3Config(**shape)
     made = folder / "qwen"
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(made)
     for name in OF_TOKENIZER:

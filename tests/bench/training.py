@@ -113,7 +113,7 @@ def main() -> int:
 
 def commands_of(trainers: list[str], factory: Path | None) -> dict[str, tuple[str, ...]]:
     wanted = {OURS, *(SHORT_NAMES[name] for name in trainers)}
-    found = {name: command for name, command in COMMANDS.items() if name in wanted}
+    found: dict[str, tuple[str, ...]] = {name: command for name, command in COMMANDS.items() if name in wanted}
     if FACTORY in wanted and factory is not None and factory.is_file():
         found[FACTORY] = (str(factory.absolute()), str(ROOT / "tests/bench/llama_factory.py"))
     elif FACTORY in wanted:

@@ -163,9 +163,9 @@ class ChatEncoder:
 
     def with_bos(self, encoded: Encoded, text: str) -> Encoded:
         """As llama.cpp does: where the template does not write what the tokenizer puts before a text."""
-        if not self.bos or text.startswith(self.bos):
+        first = self.tokenizer.token_to_id(self.bos) if self.bos else None
+        if first is None or text.startswith(self.bos):
             return encoded
-        first = self.tokenizer.token_to_id(self.bos)
         return replace(encoded, input_ids=[first, *encoded.input_ids], labels=[IGNORED, *encoded.labels])
 
     def with_images(self, encoded: Encoded, turns: list[Turn]) -> Encoded:

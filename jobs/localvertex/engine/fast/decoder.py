@@ -33,7 +33,8 @@ class Layer:
         else:
             self.before_mlp = Norm(layer.post_attention_layernorm)
         if hasattr(own, "q_norm"):
-            self.query, self.key = Norm(own.q_norm, own.scaling), Norm(own.k_norm)
+            self.query: Norm | Turn | Scale = Norm(own.q_norm, own.scaling)
+            self.key: Norm | Turn | Scale = Norm(own.k_norm)
         else:
             place = Turn if getattr(own, "use_rope", True) else Scale
             self.query, self.key = place(own.scaling), place()
@@ -51,7 +52,8 @@ class Layer:
             mixed, x = mixed[keep], x[keep]
         joined = self.join(mixed)[0]
         x = x + (joined if self.after_attention is None else self.after_attention(joined))
-        narrowed = self.narrow(apply_gate(*self.widen(self.before_mlp(x)), self.activation))[0]
+        gate, up = self.widen(self.before_mlp(x))
+        narrowed = self.narrow(apply_gate(gate, up, self.activation))[0]
         return x + (narrowed if self.after_mlp is None else self.after_mlp(narrowed))
 
 

@@ -33,7 +33,7 @@ class Rows:
 
 
 def attend(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """As transformers calls it: (1, heads, tokens, width) in, (1, tokens, heads, width) out."""
     rows: Rows = module.packed_rows
@@ -49,7 +49,7 @@ AttentionInterface.register(NAME, attend)
 class PackedModel:
     """`attentions`: the modules that call it."""
 
-    def __init__(self, model: Any, attentions: list[nn.Module], linears: list[nn.Module]) -> None:
+    def __init__(self, model: Any, attentions: list[Any], linears: list[nn.Module]) -> None:
         self.model = model
         self.attentions = attentions
         self.forwards = [(module, partial(run_linear, LoraLinears.of(module))) for module in linears]

@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ WHOLE = ["config.json", "model.safetensors", ADAPTER, BASE_MODEL_FILE]
 CHECKPOINT = [ADAPTER_FILE, ORIGIN_FILE]
 
 
-def parts_with(files: list[str], *, has_base: bool) -> SimpleNamespace:
+def parts_with(files: list[str], *, has_base: bool) -> Any:
     catalogue = Catalogue([])
     if has_base:
         catalogue.add(BASE, {})

@@ -1,5 +1,7 @@
 """What may be done with a base model, and who says so."""
 
+from typing import Any
+
 import pytest
 
 from jobs.models import PublisherModel
@@ -48,5 +50,5 @@ def test_what_learns_from_images_here_and_on_google_cloud(settings, name, modali
 
 
 def test_what_learns_tools_is_what_the_catalogue_tells():
-    told = ({"knows_tools": True}, {"knows_tools": False}, {"knows_tools": "no"}, {})
+    told: tuple[dict[str, Any], ...] = ({"knows_tools": True}, {"knows_tools": False}, {"knows_tools": "no"}, {})
     assert [learns_tools(PublisherModel(name="x/y@z", data=data)) for data in told] == [True, False, None, None]
