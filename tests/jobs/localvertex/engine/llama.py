@@ -67,6 +67,7 @@ def llama(
             "context": 2048,
             "slots": 1,
             "threads": 1,
+            "threads_together": 1,
             "alias": "tests",
             "parent": os.getpid(),
             "port_file": str(port_file),
