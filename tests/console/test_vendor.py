@@ -43,4 +43,4 @@ def test_a_script_imports_only_what_is_here(path):
 
 def test_the_scripts_stay_small():
     scripts = [*STATIC.glob("controllers/*.js"), *STATIC.glob("*.js")]
-    assert sum(len(path.read_text().splitlines()) for path in scripts) <= 1550
+    assert sum(len(path.read_text().splitlines()) for path in scripts) <= 1600

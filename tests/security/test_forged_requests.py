@@ -21,6 +21,7 @@ REST = {
     "dashboard-section": {"section": "jobs"},
     "model-detail": {"publisher": "google", "slug": "gemma3"},
     "model-deploy": {"publisher": "google", "slug": "gemma3"},
+    "model-remove": {"publisher": "google", "slug": "gemma3"},
     "model-try": {"publisher": "google", "slug": "gemma3"},
     "settings-email-confirm": {"token": "made-up"},
     "confirm": {"pending_id": "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"},

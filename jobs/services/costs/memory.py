@@ -2,6 +2,7 @@
 is free and what each takes. Best effort: it refuses what doesn't fit itself, when it knows all of the rows.
 """
 
+import logging
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from jobs.models import Dataset, PublisherModel
 from jobs.text.deferred import gettext as _, join
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
+
+logger = logging.getLogger(__name__)
 
 # So long an answer is taken for one of now; so long one is waited for; and then it refuses nothing any more.
 FRESH, PATIENCE, HOLDS = timedelta(seconds=15), timedelta(seconds=5), timedelta(minutes=2)
@@ -141,8 +144,10 @@ def ask(base_model: str, now: datetime) -> bool:
     told = _load_facts(base_model)
     if _is_fresh(told, now, FRESH) or _is_fresh(told, now, FRESH, "asked_at"):
         return False
-    _write(base_model, asked_at=now.isoformat())
-    return True
+    with shortages.if_possible(logger, "Asking for the memory of this computer"):
+        _write(base_model, asked_at=now.isoformat())
+        return True
+    return False
 
 
 def run(base_model: str, user_id: int, now: datetime) -> None:

@@ -2,6 +2,7 @@
 server that trains can be asked. Best effort: the page has an estimate without it."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NO_TOOLS, Refused, VertexError
 
 from .file import open_file
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=20)
 # A server that has no answer after so many questions is left alone for a while.
@@ -36,8 +39,10 @@ def ask(dataset: Dataset, base_model: str, now: datetime) -> bool:
     tries = known.get("tries", 0) if since < REST else 0
     if known and (since < PATIENCE or tries >= MOST_TRIES):
         return False
-    _write(dataset.pk, base_model, asked_at=now.isoformat(), tries=tries + 1)
-    return True
+    with shortages.if_possible(logger, "Asking for the tokens of a dataset"):
+        _write(dataset.pk, base_model, asked_at=now.isoformat(), tries=tries + 1)
+        return True
+    return False
 
 
 def is_pending(dataset: Dataset, base_model: str, now: datetime) -> bool:

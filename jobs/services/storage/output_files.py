@@ -1,11 +1,12 @@
 """What lies in the output folder of a job, for whoever takes it away or deletes it. The web asks, the worker looks and
 writes it down; a question that is lost stays unanswered, and asking again is harmless."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from jobs import live
+from jobs import live, shortages
 from jobs.models import OutputListing, TuningJob
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.text.deferred import gettext as _
@@ -13,6 +14,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import Unavailable, VertexError
 from jobs.vertex.values import StoredObject
 
+logger = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=30)
 FRESH = timedelta(seconds=60)
 PAGE, MOST = 500, 5000
@@ -21,7 +23,13 @@ MOST_EMPTY_PAGES = 1000
 
 
 def ask(job: TuningJob, now: datetime, *, again: bool = False) -> tuple[OutputListing, bool]:
-    """As far as it is known, and whether the worker is to be told."""
+    """As far as it is known, and whether the worker is to be told, who is not while nothing can be written."""
+    with shortages.if_possible(logger, "Asking for the files of a job"):
+        return _note_question(job, now, again=again)
+    return OutputListing.objects.filter(job=job).first() or OutputListing(job=job, asked_at=now), False
+
+
+def _note_question(job: TuningJob, now: datetime, *, again: bool) -> tuple[OutputListing, bool]:
     listing, is_new = OutputListing.objects.get_or_create(job=job, defaults={"asked_at": now})
     if is_new:
         return listing, True

@@ -65,6 +65,9 @@ def check_can_move(job: TuningJob, to: str, place: Place | None) -> None:
 
 
 def list_moves(job: TuningJob, place: Place | None) -> tuple[str, ...]:
+    """Of hundreds of jobs in a list, most of which are in no queue."""
+    if place is None:
+        return ()
     return tuple(to for to in MOVES if not why_not_move(job, to, place))
 
 

@@ -216,7 +216,7 @@ def test_the_popover_takes_the_same_queries_for_one_row_and_for_three(visitor, d
     for _ in range(rows):
         factories.notification()
         factories.job(state="RUNNING")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         latest(visitor, "")
 
 

@@ -4,6 +4,7 @@ A question that is lost stays unanswered, and asking again is harmless. What was
 nothing newer is.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from jobs.states import EndpointState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 
+logger = logging.getLogger(__name__)
 PATIENCE, FRESH = timedelta(seconds=30), timedelta(seconds=60)
 # Figures that nobody could renew for longer are not shown as those of now.
 HOLDS = timedelta(minutes=15)
@@ -63,6 +65,12 @@ def ask(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     """True when the worker is to be told: not before the last answer is old, nor while nothing can be written."""
     if not endpoint.resource_name or shortages.present():
         return False
+    with shortages.if_possible(logger, "Asking for the figures of an endpoint"):
+        return _note_question(endpoint, kind, now)
+    return False
+
+
+def _note_question(endpoint: Endpoint, kind: str, now: datetime) -> bool:
     row, is_new = EndpointReport.objects.get_or_create(endpoint=endpoint, kind=kind, defaults={"asked_at": now})
     if is_new:
         return True

@@ -202,7 +202,7 @@ def test_a_job_that_goes_on_is_not_called_ended(signed_in, local):
     assert "Resumes" not in content
     offered = signed_in.get(place.replace("deployment", "base-model")).content.decode()
     option = offered.partition(" selected>")[2].partition("</option>")[0]
-    assert " ".join(option.split()) == "Captain, checkpoint 1 of epoch 1 · LoRA adapter 16 · Running"
+    assert " ".join(option.split()) == "Captain, checkpoint 1 of epoch 1 · LoRA adapter 8 · Running"
 
 
 def test_a_next_version_may_have_the_name_of_the_model_that_it_continues(signed_in, local):
