@@ -91,5 +91,5 @@ def carry_out(row: ModelImport) -> dict[str, Any]:
     except NotFound:
         freed = 0
     others = ModelImport.objects.filter(model=row.model, state=State.READY)
-    others.update(state=State.REMOVED)
+    others.update(state=State.REMOVED, done_bytes=freed)
     return {"state": State.REMOVED, "done_bytes": freed, "error": "", "lease_until": None}

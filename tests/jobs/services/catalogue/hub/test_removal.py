@@ -54,12 +54,12 @@ def test_an_import_that_is_forgotten_is_removed_by_the_name_of_its_model(
     owner: User, model: PublisherModel, fake_gateway: FakeGateway
 ) -> None:
     """Also that of another administrator, whose import then says that it is gone."""
-    other = factories.model_import(owner=factories.team_mate(), state="READY", model=NAME)
+    other = factories.model_import(owner=factories.team_mate(), state="READY", model=NAME, done_bytes=5_000_000)
     row = removal.remove(owner, model)
     assert (row.owner, row.source, row.state, row.title) == (owner, NAME, State.REMOVING, model.display_name)
     advance(row)
     other.refresh_from_db()
-    assert other.state == State.REMOVED
+    assert (other.state, other.done_bytes) == (State.REMOVED, FREED)
 
 
 def test_what_is_gone_already_was_removed(owner: User, model: PublisherModel, fake_gateway: FakeGateway) -> None:
