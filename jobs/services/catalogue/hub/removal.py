@@ -30,12 +30,12 @@ from .steps import take_step
 @dataclass(frozen=True)
 class Uses:
     """Of the weights of a model. `serving` and `training` keep it from being removed. Of what was tuned from it,
-    `adapters` cannot be deployed without it, and `whole` models can."""
+    `adapters` cannot be deployed without it; what is `merged` with it can, but for its earlier checkpoints."""
 
     serving: list[DeployedModel] = field(default_factory=list)
     training: list[TuningJob] = field(default_factory=list)
     adapters: list[TuningJob] = field(default_factory=list)
-    whole: list[TuningJob] = field(default_factory=list)
+    merged: list[TuningJob] = field(default_factory=list)
 
     def list_blocking(self, user: User) -> list[str]:
         """Names of what has to end first; those of other people are nobody's business."""
@@ -47,20 +47,21 @@ class Uses:
 
 def uses_of(model: PublisherModel) -> Uses:
     jobs = TuningJob.objects.filter(base_model=model.name).exclude(visibility=Visibility.DELETED)
-    tuned = list(jobs.filter(state__in=TUNED).rows())
+    tuned = list(jobs.filter(state__in=TUNED, tuning_mode=TuningMode.PEFT_ADAPTER).rows())
     return Uses(
         serving=list(_serving(model)),
         training=list(jobs.live().rows()),
         adapters=[job for job in tuned if job.result_form == ModelForm.ADAPTER],
-        whole=[job for job in tuned if job.result_form == ModelForm.WHOLE],
+        merged=[job for job in tuned if job.result_form == ModelForm.WHOLE],
     )
 
 
 def _serving(model: PublisherModel) -> Iterator[DeployedModel]:
-    """What a full tuning left has weights of its own; an adapter is served on those of its base."""
+    """What a full tuning left has weights of its own, and so has what continued another model, which is served merged.
+    Any other adapter is served on those of its base."""
     models = DeployedModel.objects.live().filter(base_model=model.name).select_related("endpoint", "job")
     for one in models:
-        if one.job is None or one.job.tuning_mode != TuningMode.FULL:
+        if one.job is None or not (one.job.tuning_mode == TuningMode.FULL or one.job.custom_base_model):
             yield one
 
 

@@ -73,11 +73,12 @@ def test_what_uses_it_is_named_and_nothing_is_asked(visitor: Client, model: Publ
 def test_adapters_that_lose_their_base_are_named_before(visitor: Client, model: PublisherModel) -> None:
     tuned(result_form="adapter", display_name="Needs it")
     tuned(result_form="whole", display_name="Merged one")
+    tuned(result_form="whole", tuning_mode="FULL", display_name="On its own")
     tuned(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
     shown = words(visitor.get(PAGE))
-    assert "they can't be deployed unless you import it again: Needs it Models of somebody else" in shown
-    assert "merged with it, so you can still deploy them. Their earlier checkpoints need the model: Merged one" in shown
-    assert "Secret" not in shown
+    assert "you can't deploy them until you import it again: Needs it Models of somebody else" in shown
+    assert "merged with this model, so you can still deploy them, but not their earlier checkpoints: Merged one" in shown
+    assert [name for name in ("Secret", "On its own") if name in shown] == []
 
 
 def test_what_the_server_refused_is_said_on_the_page_of_the_import(visitor: Client, model: PublisherModel) -> None:

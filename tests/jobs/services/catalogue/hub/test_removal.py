@@ -119,6 +119,7 @@ def test_what_others_do_with_it_keeps_it_and_is_not_named(owner: User, model: Pu
     "use",
     [
         lambda: served(artifact_uri="gs://b/f", job=tuned(tuning_mode="FULL")),
+        lambda: served(artifact_uri="gs://b/f", job=tuned(custom_base_model="gs://b/first")),
         lambda: served(publisher_model=NAME, state="UNDEPLOYED"),
         lambda: served(publisher_model="hf-acme/tiny@002", base_model="hf-acme/tiny@002"),
         tuned,
@@ -131,12 +132,14 @@ def test_what_has_ended_or_has_weights_of_its_own_does_not_keep_it(
     assert removal.why_not_remove(owner, model) == ""
 
 
-def test_adapters_are_told_apart_from_whole_models(owner: User, model: PublisherModel) -> None:
-    adapter, whole = tuned(result_form="adapter"), tuned(result_form="whole")
+def test_adapters_are_told_apart_from_merged_models(owner: User, model: PublisherModel) -> None:
+    """A full tuning left all weights at each checkpoint, and so needs none of these."""
+    adapter, merged = tuned(result_form="adapter"), tuned(result_form="whole")
+    tuned(result_form="whole", tuning_mode="FULL")
     tuned(result_form="adapter", visibility=2)
     tuned(result_form="adapter", state="FAILED")
     uses = removal.uses_of(model)
-    assert (uses.adapters, uses.whole) == ([adapter], [whole])
+    assert (uses.adapters, uses.merged) == ([adapter], [merged])
 
 
 def test_only_what_was_imported_is_removed(owner: User) -> None:
