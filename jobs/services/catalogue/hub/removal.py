@@ -20,7 +20,6 @@ from jobs.models import (
 from jobs.services import audit
 from jobs.services.catalogue import policies
 from jobs.states import TUNED
-from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
 
@@ -38,11 +37,7 @@ class Uses:
     merged: list[TuningJob] = field(default_factory=list)
 
     def list_blocking(self, user: User) -> list[str]:
-        """Names of what has to end first; those of other people are nobody's business."""
-        names = [(one.owner_id, _("the endpoint %s") % one.endpoint.display_name) for one in self.serving]
-        names += [(one.owner_id, _("the job %s") % one.display_name) for one in self.training]
-        own = [name for owner_id, name in names if owner_id == user.pk]
-        return own + ([_("somebody else")] if len(own) < len(names) else [])
+        return policies.name_uses(user.pk, self.serving, self.training)
 
 
 def uses_of(model: PublisherModel) -> Uses:

@@ -64,7 +64,7 @@ def test_without_its_name_nothing_is_removed(visitor: Client, model: PublisherMo
 def test_what_uses_it_is_named_and_nothing_is_asked(visitor: Client, model: PublisherModel) -> None:
     factories.job(base_model=NAME, display_name="Ahoy")
     page = visitor.get(PAGE)
-    assert "The model is used by: the job Ahoy. Undeploy or cancel what uses it" in words(page)
+    assert "In use by the job Ahoy. Undeploy the model from endpoints" in words(page)
     assert 'name="confirm"' not in page.content.decode()
     response = visitor.post(PAGE, {"model": NAME, "confirm": "Tiny"})
     assert (response.status_code, ModelImport.objects.exists()) == (422, False)
@@ -77,7 +77,9 @@ def test_adapters_that_lose_their_base_are_named_before(visitor: Client, model: 
     tuned(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
     shown = words(visitor.get(PAGE))
     assert "you can't deploy them until you import it again: Needs it Models of somebody else" in shown
-    assert "merged with this model, so you can still deploy them, but not their earlier checkpoints: Merged one" in shown
+    assert (
+        "merged with this model, so you can still deploy them, but not their earlier checkpoints: Merged one" in shown
+    )
     assert [name for name in ("Secret", "On its own") if name in shown] == []
 
 

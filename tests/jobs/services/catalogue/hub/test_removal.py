@@ -88,7 +88,7 @@ def test_what_the_server_refuses_stays_and_says_why(
 
 def test_a_double_click_removes_once(owner: User, model: PublisherModel) -> None:
     removal.remove(owner, model)
-    with pytest.raises(NotAllowedNow, match="The model is being removed already."):
+    with pytest.raises(NotAllowedNow, match="The model is already being removed."):
         removal.remove(owner, model)
     assert ModelImport.objects.count() == 1
 
@@ -105,7 +105,7 @@ def test_what_uses_it_keeps_it_and_is_named(
     owner: User, model: PublisherModel, fake_gateway: FakeGateway, use: Any, name: str
 ) -> None:
     use()
-    with pytest.raises(NotAllowedNow, match=f"The model is used by: {name}. Undeploy or cancel what uses it"):
+    with pytest.raises(NotAllowedNow, match=f"In use by {name}. Undeploy the model from endpoints"):
         removal.remove(owner, model)
     assert not ModelImport.objects.exists()
 
