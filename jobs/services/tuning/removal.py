@@ -20,7 +20,6 @@ from jobs.services.remote.row_claim import NOW, Claim, Outcome
 from jobs.services.storage import output_files, policies as storage
 from jobs.services.tuned_models import takeaways
 from jobs.states import DEPLOYED_LIVE, TUNING_LIVE
-from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
 

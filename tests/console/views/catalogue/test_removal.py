@@ -34,7 +34,7 @@ def words(response: Any) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
 
 
-def tuned(**values: Any) -> Any:
+def make_tuned_job(**values: Any) -> Any:
     return factories.job(**{"base_model": NAME, "state": "SUCCEEDED", "phase": "CLOSED"} | values)
 
 
@@ -71,10 +71,10 @@ def test_what_uses_it_is_named_and_nothing_is_asked(visitor: Client, model: Publ
 
 
 def test_adapters_that_lose_their_base_are_named_before(visitor: Client, model: PublisherModel) -> None:
-    tuned(result_form="adapter", display_name="Needs it")
-    tuned(result_form="whole", display_name="Merged one")
-    tuned(result_form="whole", tuning_mode="FULL", display_name="On its own")
-    tuned(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
+    make_tuned_job(result_form="adapter", display_name="Needs it")
+    make_tuned_job(result_form="whole", display_name="Merged one")
+    make_tuned_job(result_form="whole", tuning_mode="FULL", display_name="On its own")
+    make_tuned_job(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
     shown = words(visitor.get(PAGE))
     assert "you can't deploy them until you import it again: Needs it Models of somebody else" in shown
     assert (

@@ -31,11 +31,11 @@ def advance(row: ModelImport, after: timedelta = LATER) -> bool:
     return changed
 
 
-def tuned(**values: Any) -> Any:
+def make_tuned_job(**values: Any) -> Any:
     return factories.job(**{"base_model": NAME, "state": "SUCCEEDED", "phase": "CLOSED"} | values)
 
 
-def served(**values: Any) -> Any:
+def deploy_model(**values: Any) -> Any:
     endpoint = factories.ready_endpoint(display_name="Mine")
     return factories.deployed_model(endpoint=endpoint, **{"base_model": NAME, "state": "READY"} | values)
 
@@ -96,8 +96,8 @@ def test_a_double_click_removes_once(owner: User, model: PublisherModel) -> None
 @pytest.mark.parametrize(
     ("use", "name"),
     [
-        (lambda: served(publisher_model=NAME), "the endpoint Mine"),
-        (lambda: served(artifact_uri="gs://b/f", job=tuned(), state="DEPLOYING"), "the endpoint Mine"),
+        (lambda: deploy_model(publisher_model=NAME), "the endpoint Mine"),
+        (lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(), state="DEPLOYING"), "the endpoint Mine"),
         (lambda: factories.job(base_model=NAME, display_name="Ahoy"), "the job Ahoy"),
     ],
 )
@@ -118,11 +118,11 @@ def test_what_others_do_with_it_keeps_it_and_is_not_named(owner: User, model: Pu
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: served(artifact_uri="gs://b/f", job=tuned(tuning_mode="FULL")),
-        lambda: served(artifact_uri="gs://b/f", job=tuned(custom_base_model="gs://b/first")),
-        lambda: served(publisher_model=NAME, state="UNDEPLOYED"),
-        lambda: served(publisher_model="hf-acme/tiny@002", base_model="hf-acme/tiny@002"),
-        tuned,
+        lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(tuning_mode="FULL")),
+        lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(custom_base_model="gs://b/first")),
+        lambda: deploy_model(publisher_model=NAME, state="UNDEPLOYED"),
+        lambda: deploy_model(publisher_model="hf-acme/tiny@002", base_model="hf-acme/tiny@002"),
+        make_tuned_job,
     ],
 )
 def test_what_has_ended_or_has_weights_of_its_own_does_not_keep_it(
@@ -134,10 +134,10 @@ def test_what_has_ended_or_has_weights_of_its_own_does_not_keep_it(
 
 def test_adapters_are_told_apart_from_merged_models(owner: User, model: PublisherModel) -> None:
     """A full tuning left all weights at each checkpoint, and so needs none of these."""
-    adapter, merged = tuned(result_form="adapter"), tuned(result_form="whole")
-    tuned(result_form="whole", tuning_mode="FULL")
-    tuned(result_form="adapter", visibility=2)
-    tuned(result_form="adapter", state="FAILED")
+    adapter, merged = make_tuned_job(result_form="adapter"), make_tuned_job(result_form="whole")
+    make_tuned_job(result_form="whole", tuning_mode="FULL")
+    make_tuned_job(result_form="adapter", visibility=2)
+    make_tuned_job(result_form="adapter", state="FAILED")
     uses = removal.uses_of(model)
     assert (uses.adapters, uses.merged) == ([adapter], [merged])
 
