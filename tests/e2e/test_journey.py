@@ -91,7 +91,7 @@ def watch_it_succeed(visit: Visit, patience: float = LATER) -> None:
     visit.picture("job-succeeded")
 
 
-def asked(visit: Visit, question: str, *, first: bool) -> str:
+def ask_in_chat(visit: Visit, question: str, *, first: bool) -> str:
     page = visit.page
     page.locator("#id_text").fill(question)
     page.get_by_role("button", name="Send").click()
@@ -129,11 +129,11 @@ def test_the_whole_way(visit: Visit, console: Running, tune_data: Path) -> None:
     job = start(visit, deploy=True)
     watch_it_succeed(visit)
     visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()
-    tuned = asked(visit, question["prompt"], first=True)
+    tuned = ask_in_chat(visit, question["prompt"], first=True)
     visit.picture("chat")
     deploy_the_base(visit)
     visit.page.get_by_role("link", name="Open in chat").click()
-    plain = asked(visit, question["prompt"], first=True)
+    plain = ask_in_chat(visit, question["prompt"], first=True)
     visit.open("/")
     visit.picture("dashboard")
     undeploy_and_delete(visit, "Plain base")

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
-from tests.e2e.test_journey import SOON, asked, choose_data, proceed, sign_in, undeploy_and_delete
+from tests.e2e.test_journey import SOON, ask_in_chat, choose_data, proceed, sign_in, undeploy_and_delete
 from tests.support.googlecloud import GoogleCloud, google_cloud
 from tests.support.running import Running, running
 
@@ -84,7 +84,7 @@ def test_the_whole_way_on_google_cloud(
     fill_in_the_steps(visit, tune_data)
     start(visit)
     visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()
-    assert "nothing was learned" in asked(visit, "Hello", first=True)
+    assert "nothing was learned" in ask_in_chat(visit, "Hello", first=True)
     show_an_image(visit, tmp_path / "red.png")
     undeploy_and_delete(visit, "Ahoy")
     jobs, endpoints = (google.servers.list_created(method) for method in ("create_tuning_job", "deploy"))

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import USUAL, Visit, remarks
-from tests.e2e.test_journey import HELD_OUT, asked, fill_in_the_steps, start, watch_it_succeed
+from tests.e2e.test_journey import HELD_OUT, ask_in_chat, fill_in_the_steps, start, watch_it_succeed
 from tests.jobs.localvertex.engine.tiny import make_model
 from tests.support.hub import Hub, serve_hub
 from tests.support.running import TINY_MODEL, Running, running, with_tiny_model
@@ -172,7 +172,7 @@ def test_a_family_is_imported_tuned_deployed_and_answers_as_tuned(
     for question, _answer in questions:
         job = visit.page.url
         visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()
-        told.append(asked(visit, question, first=True))
+        told.append(ask_in_chat(visit, question, first=True))
         visit.page.goto(job)
     assert (told, visit.problems) == ([answer for _question, answer in questions], [])
 

@@ -13,13 +13,13 @@ from jobs.services.catalogue.hub.removal import Uses
 
 @dataclass(frozen=True)
 class Removal:
-    """`why_not`: a sentence, or nothing when it may be removed. `adapters` and `whole` are the visitor's own jobs."""
+    """`why_not`: a sentence, or nothing when it may be removed. `adapters` and `merged` are the visitor's own jobs."""
 
     model: PublisherModel
     uses: Uses
     why_not: str
     adapters: list[TuningJob]
-    whole: list[TuningJob]
+    merged: list[TuningJob]
 
     @property
     def freed_bytes(self) -> int:
@@ -34,8 +34,8 @@ class Removal:
 def removal_of(user: User, model: PublisherModel) -> Removal:
     uses = removal.uses_of(model)
     why_not = policies.why_not_remove(user, model, uses.list_blocking(user))
-    adapters, whole = ([job for job in jobs if job.owner_id == user.pk] for jobs in (uses.adapters, uses.whole))
-    return Removal(model, uses, why_not, adapters, whole)
+    adapters, merged = ([job for job in jobs if job.owner_id == user.pk] for jobs in (uses.adapters, uses.merged))
+    return Removal(model, uses, why_not, adapters, merged)
 
 
 def removal_url(user: User, model: PublisherModel) -> str:

@@ -43,14 +43,14 @@ class JobStand:
     joined: DeployedModel | None = None
 
     @cached_property
-    def serving_model(self) -> list[Endpoint]:
+    def endpoints_of_model(self) -> list[Endpoint]:
         return checkpoints.filter_serving_model(self.job, self.endpoints)
 
     @property
     def endpoint(self) -> Endpoint | None:
         """Of the model, the one to link to: a ready one before the newest."""
-        ready = [endpoint for endpoint in self.serving_model if endpoint.state == EndpointState.READY]
-        return next(iter(ready or self.serving_model), None)
+        ready = [endpoint for endpoint in self.endpoints_of_model if endpoint.state == EndpointState.READY]
+        return next(iter(ready or self.endpoints_of_model), None)
 
     @property
     def is_ready(self) -> bool:
@@ -61,7 +61,7 @@ class JobStand:
         """A success with auto-deploy whose endpoint row is still to come, or whose endpoint is on its way."""
         if self.joined:
             return self.joined.is_transient
-        return policies.awaits_endpoint(self.job, self.serving_model)
+        return policies.awaits_endpoint(self.job, self.endpoints_of_model)
 
     @property
     def remedy(self) -> str:
@@ -111,7 +111,7 @@ class JobStand:
 
     @property
     def why_not_deploy(self) -> str:
-        return policies.why_not_deploy(self.job, self.serving_model)
+        return policies.why_not_deploy(self.job, self.endpoints_of_model)
 
     @property
     def folder(self) -> str:

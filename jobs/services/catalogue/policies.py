@@ -1,18 +1,20 @@
 """What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs.errors import refuse_for
-from jobs.models import ModelImport, ModelImportState, PublisherModel
+from jobs.models import DeployedModel, ModelImport, ModelImportState, PublisherModel, TuningJob
 from jobs.text.deferred import gettext as _
 
 from .facts import tuning_facts
 from .purposes import Purpose, find_purpose
 
 MEGABYTE = 2**20
+MAX_NAMED = 5
 
 
 def why_not_tune(model: PublisherModel) -> str:
@@ -86,13 +88,25 @@ def why_not_remove(user: User, model: PublisherModel, blocking: Iterable[str]) -
     if reason := why_not_import(user):
         return reason
     if ModelImport.objects.filter(model=model.name, state=ModelImportState.REMOVING).exists():
-        return _("The model is being removed already.")
-    if uses := ", ".join(blocking):
-        return _(
-            "The model is used by: %(uses)s. Undeploy or cancel what uses it, or wait until that has ended, and remove"
-            " the model then."
-        ) % {"uses": uses}
-    return ""
+        return _("The model is already being removed.")
+    return why_in_use(blocking)
+
+
+def name_uses(user_id: int, serving: Iterable[DeployedModel], training: Iterable[TuningJob]) -> list[str]:
+    """What has to end before weights are deleted; that of other people is nobody's business."""
+    names = [(one.owner_id, _("the endpoint %s") % one.endpoint.display_name) for one in serving]
+    names += [(one.owner_id, _("the job %s") % one.display_name) for one in training]
+    own = [name for owner_id, name in names if owner_id == user_id]
+    return own + ([_("somebody else")] if len(own) < len(names) else [])
+
+
+def why_in_use(names: Iterable[str]) -> str:
+    shown = ", ".join(islice(names, MAX_NAMED))
+    if not shown:
+        return ""
+    return _("In use by %(names)s. Undeploy the model from endpoints, and wait until jobs that use it have ended.") % {
+        "names": shown
+    }
 
 
 def check_can_remove(user: User, model: PublisherModel, blocking: Iterable[str]) -> None:

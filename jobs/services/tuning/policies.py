@@ -11,10 +11,10 @@ from django.contrib.auth.models import User
 
 from jobs.errors import refuse_for
 from jobs.models import QueuePause, TuningDraft, TuningJob
+from jobs.services.catalogue import policies as catalogue
 from jobs.states import Phase, TuningState
 from jobs.text.deferred import gettext as _
 
-NAMED = 5
 # Where a job is moved to in the queue, among the jobs of its owner.
 TOP, UP, DOWN = "top", "up", "down"
 MOVES = (TOP, UP, DOWN)
@@ -127,12 +127,7 @@ def why_not_delete(job: TuningJob, in_use_by: Sequence[str]) -> str:
         return _("The last lines of the job are being read. Try again in a moment.")
     if job.is_deleted:
         return _("The job is deleted already.")
-    if not in_use_by:
-        return ""
-    words = {"names": ", ".join(in_use_by[:NAMED])}
-    return (
-        _("In use by %(names)s. Undeploy the model from endpoints, and wait until jobs that use it have ended.") % words
-    )
+    return catalogue.why_in_use(in_use_by)
 
 
 def check_can_delete(job: TuningJob, in_use_by: Sequence[str]) -> None:

@@ -15,11 +15,11 @@ from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Notification, NotificationSubject, OutputListing, TuningJob, Visibility
 from jobs.services import audit
+from jobs.services.catalogue import policies as catalogue
 from jobs.services.remote.row_claim import NOW, Claim, Outcome
 from jobs.services.storage import output_files, policies as storage
 from jobs.services.tuned_models import takeaways
 from jobs.states import DEPLOYED_LIVE, TUNING_LIVE
-from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
 
@@ -42,11 +42,7 @@ class Uses:
 
     @property
     def blocking(self) -> list[str]:
-        """Names of what has to end first; those of other people are nobody's business."""
-        names = [(one.owner_id, _("the endpoint %s") % one.endpoint.display_name) for one in self.serving]
-        names += [(one.owner_id, _("the job %s") % one.display_name) for one in self.training]
-        own = [name for owner_id, name in names if owner_id == self.owner_id]
-        return own + ([_("somebody else")] if len(own) < len(names) else [])
+        return catalogue.name_uses(self.owner_id, self.serving, self.training)
 
 
 def uses_of(job: TuningJob) -> Uses:

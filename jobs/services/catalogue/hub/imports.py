@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from jobs import live
@@ -84,14 +85,13 @@ def due(now: datetime) -> list[UUID]:
 
 
 def prune(now: datetime) -> None:
-    """What nobody went on with is cancelled first, so that nothing of it stays on the disk."""
+    """What nobody went on with is cancelled first, so that nothing of it stays on the disk. The page of one that has
+    ended stays while a notification leads to it."""
     left = ModelImport.objects.filter(created_at__lt=now - KEPT, state__in=[State.FOUND, State.FAILED])
     left.update(state=State.CANCELLED, is_told=False, token="", lease_until=None)
     old = ModelImport.objects.filter(created_at__lt=now - notifications.KEPT, state__in=ENDED, is_told=True)
-    ended = list(old.values_list("pk", flat=True))
-    with transaction.atomic():
-        Notification.objects.filter(subject=NotificationSubject.MODEL_IMPORT, subject_id__in=ended).delete()
-        ModelImport.objects.filter(pk__in=ended).delete()
+    told = Notification.objects.filter(subject=NotificationSubject.MODEL_IMPORT, subject_id=OuterRef("pk"))
+    old.exclude(Exists(told)).delete()
 
 
 def advance(pk: UUID, now: datetime) -> bool:

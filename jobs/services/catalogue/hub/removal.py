@@ -20,7 +20,6 @@ from jobs.models import (
 from jobs.services import audit
 from jobs.services.catalogue import policies
 from jobs.states import TUNED
-from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
 
@@ -30,37 +29,34 @@ from .steps import take_step
 @dataclass(frozen=True)
 class Uses:
     """Of the weights of a model. `serving` and `training` keep it from being removed. Of what was tuned from it,
-    `adapters` cannot be deployed without it, and `whole` models can."""
+    `adapters` cannot be deployed without it; what is `merged` with it can, but for its earlier checkpoints."""
 
     serving: list[DeployedModel] = field(default_factory=list)
     training: list[TuningJob] = field(default_factory=list)
     adapters: list[TuningJob] = field(default_factory=list)
-    whole: list[TuningJob] = field(default_factory=list)
+    merged: list[TuningJob] = field(default_factory=list)
 
     def list_blocking(self, user: User) -> list[str]:
-        """Names of what has to end first; those of other people are nobody's business."""
-        names = [(one.owner_id, _("the endpoint %s") % one.endpoint.display_name) for one in self.serving]
-        names += [(one.owner_id, _("the job %s") % one.display_name) for one in self.training]
-        own = [name for owner_id, name in names if owner_id == user.pk]
-        return own + ([_("somebody else")] if len(own) < len(names) else [])
+        return policies.name_uses(user.pk, self.serving, self.training)
 
 
 def uses_of(model: PublisherModel) -> Uses:
     jobs = TuningJob.objects.filter(base_model=model.name).exclude(visibility=Visibility.DELETED)
-    tuned = list(jobs.filter(state__in=TUNED).rows())
+    tuned = list(jobs.filter(state__in=TUNED, tuning_mode=TuningMode.PEFT_ADAPTER).rows())
     return Uses(
         serving=list(_serving(model)),
         training=list(jobs.live().rows()),
         adapters=[job for job in tuned if job.result_form == ModelForm.ADAPTER],
-        whole=[job for job in tuned if job.result_form == ModelForm.WHOLE],
+        merged=[job for job in tuned if job.result_form == ModelForm.WHOLE],
     )
 
 
 def _serving(model: PublisherModel) -> Iterator[DeployedModel]:
-    """What a full tuning left has weights of its own; an adapter is served on those of its base."""
+    """What a full tuning left has weights of its own, and so has what continued another model, which is served merged.
+    Any other adapter is served on those of its base."""
     models = DeployedModel.objects.live().filter(base_model=model.name).select_related("endpoint", "job")
     for one in models:
-        if one.job is None or one.job.tuning_mode != TuningMode.FULL:
+        if one.job is None or not (one.job.tuning_mode == TuningMode.FULL or one.job.custom_base_model):
             yield one
 
 
@@ -91,5 +87,5 @@ def carry_out(row: ModelImport) -> dict[str, Any]:
     except NotFound:
         freed = 0
     others = ModelImport.objects.filter(model=row.model, state=State.READY)
-    others.update(state=State.REMOVED)
+    others.update(state=State.REMOVED, done_bytes=freed)
     return {"state": State.REMOVED, "done_bytes": freed, "error": "", "lease_until": None}

@@ -51,7 +51,7 @@ def compare(old: Dataset, new: Dataset, progress: Progress = silent) -> dict[str
         files = [stack.enter_context(open_file(one)) for one in (old, new)]
         was = _read(files[0], progress)
         now = _read(files[1], lambda done: progress(old.byte_size + done))
-        edited = _edited(was, now, new.recipe.get(CHANGED, []) if new.made_from_id == old.pk else [])
+        edited = _find_edited(was, now, new.recipe.get(CHANGED, []) if new.made_from_id == old.pk else [])
         before_lines, after_lines = {line for line, _now in edited}, {line for _was, line in edited}
         gone, come = _loose(was, before_lines, now, after_lines), _loose(now, after_lines, was, before_lines)
         changed, is_cut = _pair(files, gone, come, edited)
@@ -68,7 +68,7 @@ def _read(file: IO[bytes], progress: Progress) -> Rows:
     return rows
 
 
-def _edited(was: Rows, now: Rows, known: Iterable[Sequence[int]]) -> list[list[int]]:
+def _find_edited(was: Rows, now: Rows, known: Iterable[Sequence[int]]) -> list[list[int]]:
     """Those of the known pairs of lines that are there and differ."""
     pairs = [list(pair) for pair in known]
     old_keys, new_keys = (_keys_of(rows, {pair[side] for pair in pairs}) for side, rows in enumerate((was, now)))

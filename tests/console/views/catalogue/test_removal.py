@@ -34,7 +34,7 @@ def words(response: Any) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
 
 
-def tuned(**values: Any) -> Any:
+def make_tuned_job(**values: Any) -> Any:
     return factories.job(**{"base_model": NAME, "state": "SUCCEEDED", "phase": "CLOSED"} | values)
 
 
@@ -64,20 +64,23 @@ def test_without_its_name_nothing_is_removed(visitor: Client, model: PublisherMo
 def test_what_uses_it_is_named_and_nothing_is_asked(visitor: Client, model: PublisherModel) -> None:
     factories.job(base_model=NAME, display_name="Ahoy")
     page = visitor.get(PAGE)
-    assert "The model is used by: the job Ahoy. Undeploy or cancel what uses it" in words(page)
+    assert "In use by the job Ahoy. Undeploy the model from endpoints" in words(page)
     assert 'name="confirm"' not in page.content.decode()
     response = visitor.post(PAGE, {"model": NAME, "confirm": "Tiny"})
     assert (response.status_code, ModelImport.objects.exists()) == (422, False)
 
 
 def test_adapters_that_lose_their_base_are_named_before(visitor: Client, model: PublisherModel) -> None:
-    tuned(result_form="adapter", display_name="Needs it")
-    tuned(result_form="whole", display_name="Merged one")
-    tuned(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
+    make_tuned_job(result_form="adapter", display_name="Needs it")
+    make_tuned_job(result_form="whole", display_name="Merged one")
+    make_tuned_job(result_form="whole", tuning_mode="FULL", display_name="On its own")
+    make_tuned_job(owner=factories.team_mate(), result_form="adapter", display_name="Secret")
     shown = words(visitor.get(PAGE))
-    assert "they can't be deployed unless you import it again: Needs it Models of somebody else" in shown
-    assert "merged with it, so you can still deploy them. Their earlier checkpoints need the model: Merged one" in shown
-    assert "Secret" not in shown
+    assert "you can't deploy them until you import it again: Needs it Models of somebody else" in shown
+    assert (
+        "merged with this model, so you can still deploy them, but not their earlier checkpoints: Merged one" in shown
+    )
+    assert [name for name in ("Secret", "On its own") if name in shown] == []
 
 
 def test_what_the_server_refused_is_said_on_the_page_of_the_import(visitor: Client, model: PublisherModel) -> None:

@@ -31,11 +31,11 @@ def advance(row: ModelImport, after: timedelta = LATER) -> bool:
     return changed
 
 
-def tuned(**values: Any) -> Any:
+def make_tuned_job(**values: Any) -> Any:
     return factories.job(**{"base_model": NAME, "state": "SUCCEEDED", "phase": "CLOSED"} | values)
 
 
-def served(**values: Any) -> Any:
+def deploy_model(**values: Any) -> Any:
     endpoint = factories.ready_endpoint(display_name="Mine")
     return factories.deployed_model(endpoint=endpoint, **{"base_model": NAME, "state": "READY"} | values)
 
@@ -54,12 +54,12 @@ def test_an_import_that_is_forgotten_is_removed_by_the_name_of_its_model(
     owner: User, model: PublisherModel, fake_gateway: FakeGateway
 ) -> None:
     """Also that of another administrator, whose import then says that it is gone."""
-    other = factories.model_import(owner=factories.team_mate(), state="READY", model=NAME)
+    other = factories.model_import(owner=factories.team_mate(), state="READY", model=NAME, done_bytes=5_000_000)
     row = removal.remove(owner, model)
     assert (row.owner, row.source, row.state, row.title) == (owner, NAME, State.REMOVING, model.display_name)
     advance(row)
     other.refresh_from_db()
-    assert other.state == State.REMOVED
+    assert (other.state, other.done_bytes) == (State.REMOVED, FREED)
 
 
 def test_what_is_gone_already_was_removed(owner: User, model: PublisherModel, fake_gateway: FakeGateway) -> None:
@@ -88,7 +88,7 @@ def test_what_the_server_refuses_stays_and_says_why(
 
 def test_a_double_click_removes_once(owner: User, model: PublisherModel) -> None:
     removal.remove(owner, model)
-    with pytest.raises(NotAllowedNow, match="The model is being removed already."):
+    with pytest.raises(NotAllowedNow, match="The model is already being removed."):
         removal.remove(owner, model)
     assert ModelImport.objects.count() == 1
 
@@ -96,8 +96,8 @@ def test_a_double_click_removes_once(owner: User, model: PublisherModel) -> None
 @pytest.mark.parametrize(
     ("use", "name"),
     [
-        (lambda: served(publisher_model=NAME), "the endpoint Mine"),
-        (lambda: served(artifact_uri="gs://b/f", job=tuned(), state="DEPLOYING"), "the endpoint Mine"),
+        (lambda: deploy_model(publisher_model=NAME), "the endpoint Mine"),
+        (lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(), state="DEPLOYING"), "the endpoint Mine"),
         (lambda: factories.job(base_model=NAME, display_name="Ahoy"), "the job Ahoy"),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_uses_it_keeps_it_and_is_named(
     owner: User, model: PublisherModel, fake_gateway: FakeGateway, use: Any, name: str
 ) -> None:
     use()
-    with pytest.raises(NotAllowedNow, match=f"The model is used by: {name}. Undeploy or cancel what uses it"):
+    with pytest.raises(NotAllowedNow, match=f"In use by {name}. Undeploy the model from endpoints"):
         removal.remove(owner, model)
     assert not ModelImport.objects.exists()
 
@@ -118,10 +118,11 @@ def test_what_others_do_with_it_keeps_it_and_is_not_named(owner: User, model: Pu
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: served(artifact_uri="gs://b/f", job=tuned(tuning_mode="FULL")),
-        lambda: served(publisher_model=NAME, state="UNDEPLOYED"),
-        lambda: served(publisher_model="hf-acme/tiny@002", base_model="hf-acme/tiny@002"),
-        tuned,
+        lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(tuning_mode="FULL")),
+        lambda: deploy_model(artifact_uri="gs://b/f", job=make_tuned_job(custom_base_model="gs://b/first")),
+        lambda: deploy_model(publisher_model=NAME, state="UNDEPLOYED"),
+        lambda: deploy_model(publisher_model="hf-acme/tiny@002", base_model="hf-acme/tiny@002"),
+        make_tuned_job,
     ],
 )
 def test_what_has_ended_or_has_weights_of_its_own_does_not_keep_it(
@@ -131,12 +132,14 @@ def test_what_has_ended_or_has_weights_of_its_own_does_not_keep_it(
     assert removal.why_not_remove(owner, model) == ""
 
 
-def test_adapters_are_told_apart_from_whole_models(owner: User, model: PublisherModel) -> None:
-    adapter, whole = tuned(result_form="adapter"), tuned(result_form="whole")
-    tuned(result_form="adapter", visibility=2)
-    tuned(result_form="adapter", state="FAILED")
+def test_adapters_are_told_apart_from_merged_models(owner: User, model: PublisherModel) -> None:
+    """A full tuning left all weights at each checkpoint, and so needs none of these."""
+    adapter, merged = make_tuned_job(result_form="adapter"), make_tuned_job(result_form="whole")
+    make_tuned_job(result_form="whole", tuning_mode="FULL")
+    make_tuned_job(result_form="adapter", visibility=2)
+    make_tuned_job(result_form="adapter", state="FAILED")
     uses = removal.uses_of(model)
-    assert (uses.adapters, uses.whole) == ([adapter], [whole])
+    assert (uses.adapters, uses.merged) == ([adapter], [merged])
 
 
 def test_only_what_was_imported_is_removed(owner: User) -> None:
