@@ -7,6 +7,9 @@
 from django.utils.translation import gettext_noop
 
 TEXTS = (
+    gettext_noop(
+        "The model is used by: %(uses)s. Undeploy or cancel what uses it, or wait until that has ended, and remove the model then."
+    ),
     gettext_noop("The file of the dataset %s is missing from this server. Upload it again."),
     gettext_noop(
         "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission to read. Remove it and upload the file again."
