@@ -80,6 +80,13 @@ def test_other_families_learn_the_same(shape: str, tmp_path: Path) -> None:
     assert_learns_the_same(model, fast, tmp_path)
 
 
+def test_settings_that_a_family_does_not_read_change_nothing(tmp_path: Path) -> None:
+    path = make_model("Qwen 2.5", tmp_path) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_activation": "gelu_pytorch_tanh"}))
+    model = adapted(tmp_path, torch.float32)
+    assert_learns_the_same(model, FastDecoder(model.get_base_model()), tmp_path)
+
+
 @pytest.mark.parametrize("shape", ["Mistral", "Qwen 3"])
 @pytest.mark.slow
 def test_windows_of_other_families(shape: str, tmp_path: Path) -> None:
