@@ -116,8 +116,9 @@ class Training:
 
     @property
     def is_packed(self) -> bool:
-        """By the forward pass of transformers, with rows one after another."""
-        return self.shape.model_type in PACKED and not self.is_fast and self._is_flat
+        """By the forward pass of transformers, with rows one after another. The sinks of gpt-oss get no gradient there."""
+        known = self.shape.model_type in PACKED and not (self.method.is_full and self.shape.model_type == "gpt_oss")
+        return known and not self.is_fast and self._is_flat
 
     @property
     def _is_flat(self) -> bool:
