@@ -76,7 +76,7 @@ def check(folder: Path, mode: str) -> None:
     shape = Shape.read(folder)
     assert shape is not None
     training = Training(shape, Method(mode, 8, base=dtype_of_base(folder).itemsize))
-    estimated = training.kept([Row(LENGTH, ANSWERS)] * ROWS)
+    estimated = training.count_kept([Row(LENGTH, ANSWERS)] * ROWS)
     measured = kept_for_backward(trainable(job_of(folder, mode)), shape.vocabulary)
     assert measured == pytest.approx(estimated, rel=0.15)
 
@@ -119,7 +119,7 @@ def test_what_lasts_on_a_card() -> None:
 
 def test_values_that_are_computed_again_are_not_kept() -> None:
     rows = [Row(2048, 512)] * 4
-    whole, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one).kept(rows) for one in (False, True))
+    whole, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one).count_kept(rows) for one in (False, True))
     inputs = 4 * 2048 * 32 * 4096 * 2
     logits = 4 * 512 * 128_256 * 4
     assert again == inputs + (whole - logits) // 32 + logits
@@ -154,7 +154,7 @@ def test_images_are_counted_with_the_pixels_and_what_the_tower_computes() -> Non
 
 def test_masks_are_kept_where_rows_are_padded() -> None:
     training = Training(LLAMA_8B, Method("PEFT_ADAPTER", is_plain=False))
-    even, padded = (training.kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))
+    even, padded = (training.count_kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))
     assert padded - even == 32 * 2 * 256 * 256 * 2
 
 
