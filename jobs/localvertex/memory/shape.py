@@ -74,7 +74,8 @@ class Shape:
             tower_width=int(tower.get("hidden_size") or 0),
             tower_inner=int(tower.get("intermediate_size") or 0),
         )
-        if min(made.layers, made.width, made.inner, made.kv_heads, made.head, made.vocabulary, made.parameters) < 1:
+        least = min(made.layers, made.width, made.inner, made.heads, made.kv_heads, made.head, made.vocabulary)
+        if min(least, made.parameters) < 1:
             raise ValueError("A decoder has a layer, a width and a vocabulary.")
         return made
 
