@@ -88,8 +88,8 @@ def test_a_list_that_takes_minutes_to_read_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     "inner",
     [
-        struct.pack("<IQ", 9, 1) * 10_000,
-        struct.pack("<IQ", 4, 0) + struct.pack("<IQQ", 8, 1, 1) + b"x",  # the largest of a number and a text
+        pytest.param(struct.pack("<IQ", 9, 1) * 10_000, id="deep"),
+        pytest.param(struct.pack("<IQ", 4, 0) + struct.pack("<IQQ", 8, 1, 1) + b"x", id="numbers and texts"),
     ],
 )
 def test_lists_of_lists_say_nothing(tmp_path, inner):
