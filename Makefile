@@ -151,7 +151,8 @@ bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers 
 bench-training: $(VENV)/.installed-bench $(VENV)/.weights ## training beside other trainers; ARGS=--write puts the tables into docs/performance.md
 	@$(MAKE) --no-print-directory $(VENV)/llama-factory/.installed \
 		|| echo "LLaMA-Factory could not be installed. The bench goes on without it." >&2
-	$(BIN)/python -m tests.bench.training --llama-factory $(VENV)/llama-factory/bin/python $(ARGS)
+	$(BIN)/python -m tests.bench.training \
+		$$(test -f $(VENV)/llama-factory/.installed && echo --llama-factory $(VENV)/llama-factory/bin/python) $(ARGS)
 
 screenshots: browser ## pages of the browser journey, in screenshots/
 	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e tests/e2e

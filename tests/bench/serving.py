@@ -104,13 +104,13 @@ def server_in(folder: Path, options: list[str]) -> Iterator[LocalVertex]:
         more = ["--prepare", "now", "--idle-unload", str(IDLE_SECONDS), *options]
         server = LocalVertex(folder, address, options=(), extra=more).start()
         try:
-            wait_for(lambda: prepared(server), server.log, 600)
+            wait_for(lambda: is_prepared(server), server.log, 600)
             yield server
         finally:
             server.stop()
 
 
-def prepared(server: LocalVertex) -> bool:
+def is_prepared(server: LocalVertex) -> bool:
     return any(model["id"] == GEMMA and model["state"] == "ready" for model in health(server)["base_models"])
 
 

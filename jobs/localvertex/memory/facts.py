@@ -21,7 +21,7 @@ def describe_training(shape: Shape, batch: int, longest: int) -> dict[str, Any]:
 
 def _describe(shape: Shape, mode: str, longest: int) -> dict[str, Any]:
     training = Training(shape, Method(mode, rank=0))
-    step = training.passing([])
+    step = training.count_passing([])
     lengths = [length for length in LENGTHS if length < longest] + [longest]
     rows = {length: (training.step([Row(length, 0)] * ROWS) - step) / ROWS for length in lengths}
     answer = training.step([Row(1, 1)]) - training.step([Row(1, 0)])

@@ -103,14 +103,14 @@ def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
 
 
 def _value(file: BinaryIO, kind: int) -> Any:
-    """Of a list: its largest value, for numbers that differ between layers."""
+    """Of a list: its largest value, for numbers that differ between layers. llama.cpp reads no lists of lists."""
     if kind == _TEXT:
         return _text(file)
     if kind != _LIST:
         return _number(file, kind)
     inner, count = struct.unpack("<IQ", file.read(12))
-    if count > _LONGEST_LIST:
-        raise ValueError(count)
+    if inner == _LIST or count > _LONGEST_LIST:
+        raise ValueError(inner, count)
     return max((_value(file, inner) for _ in range(count)), default=0)
 
 

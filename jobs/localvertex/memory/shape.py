@@ -45,7 +45,7 @@ class Shape:
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             return cls.of(config, count_parameters(folder))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return None
 
     @classmethod
@@ -67,14 +67,15 @@ class Shape:
             kv_heads=int(text.get("num_key_value_heads") or heads),
             head=int(text.get("head_dim") or usual),
             vocabulary=int(text["vocab_size"]),
-            parameters=sum(parameters.values()),
+            parameters=int(sum(parameters.values())),
             seeing=sum(count for name, count in parameters.items() if "vision_tower" in name or "projector" in name),
             side=int(tower.get("image_size") or (USUAL_SIDE if tower else 0)),
             patch=max(1, int(tower.get("patch_size") or USUAL_PATCH)),
             tower_width=int(tower.get("hidden_size") or 0),
             tower_inner=int(tower.get("intermediate_size") or 0),
         )
-        if min(made.layers, made.width, made.inner, made.kv_heads, made.head, made.vocabulary, made.parameters) < 1:
+        least = min(made.layers, made.width, made.inner, made.heads, made.kv_heads, made.head, made.vocabulary)
+        if min(least, made.parameters) < 1:
             raise ValueError("A decoder has a layer, a width and a vocabulary.")
         return made
 

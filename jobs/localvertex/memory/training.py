@@ -116,8 +116,9 @@ class Training:
 
     @property
     def is_packed(self) -> bool:
-        """By the forward pass of transformers, with rows one after another."""
-        return self.shape.model_type in PACKED and not self.is_fast and self._is_flat
+        """By the forward pass of transformers, with rows one after another. There, gpt-oss' sinks get no gradient."""
+        known = self.shape.model_type in PACKED and not (self.method.is_full and self.shape.model_type == "gpt_oss")
+        return known and not self.is_fast and self._is_flat
 
     @property
     def _is_flat(self) -> bool:
@@ -127,7 +128,7 @@ class Training:
         """Of one step on these rows. What the frozen tower computes is gone before the language model begins."""
         images = sum(row.images for row in rows)
         shown = images * self.shape.pixels * SINGLE
-        return shown + max(images * self._image, self._copies + self.kept(rows) + self.passing(rows))
+        return shown + max(images * self._image, self._copies + self.count_kept(rows) + self.count_passing(rows))
 
     @property
     def _image(self) -> int:
@@ -141,7 +142,7 @@ class Training:
         """Of f32 weights in bf16, which a card computes in."""
         return self.shape.parameters * HALF if self.method.computes_in_half and self.method.is_full else 0
 
-    def kept(self, rows: Sequence[Row]) -> int:
+    def count_kept(self, rows: Sequence[Row]) -> int:
         """By the forward pass for the backward pass."""
         tokens = sum(row.length for row in rows)
         if self.is_fast:
@@ -162,7 +163,7 @@ class Training:
             return 0
         return self.shape.layers * len(rows) * longest**2 * self._size
 
-    def passing(self, rows: Sequence[Row]) -> int:
+    def count_passing(self, rows: Sequence[Row]) -> int:
         """While all that is still there: two gradients of the logits, and that of the vocabulary in a full tuning."""
         if self.is_fast:
             return self.method.base * TOKENS_OF_LOSS * self.shape.vocabulary

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from gguf import GGUFWriter, TokenType
 
+from jobs.localvertex.engine.families.metaspace import pair_merges
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.tokens import load_template, special_token, tokenizer_config
 
@@ -29,10 +30,8 @@ class Piece:
 
 
 def scores_of(merges: list[Any]) -> dict[str, float]:
-    """Older files write a merge as "left right", newer ones as a pair."""
     scores: dict[str, float] = {}
-    for rank, merge in enumerate(merges):
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
+    for rank, (left, right) in enumerate(pair_merges(merges)):
         scores.setdefault(left + right, -float(rank))
     return scores
 
@@ -111,7 +110,7 @@ def write_merged(writer: GGUFWriter, folder: Path, rows: int) -> int:
 
 
 def write_merges(writer: GGUFWriter, merges: list[Any]) -> None:
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    writer.add_token_merges([" ".join(pair) for pair in pair_merges(merges)])
 
 
 def merges_across_lines(stored: dict[str, Any]) -> bool:

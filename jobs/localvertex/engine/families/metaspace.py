@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
+from jobs.localvertex.engine.families.pre_tokenizers import flatten
 from jobs.localvertex.engine.job import JobError
 
 SPACE = "▁"
@@ -37,8 +38,8 @@ def is_sentencepiece(stored: dict[str, Any]) -> bool:
 
 def space_before(stored: dict[str, Any]) -> Before:
     """Raises JobError for a way that is not known."""
-    normalized = tuple(_normalization(step) for step in _flat(stored.get("normalizer"), "normalizers"))
-    cuts = _flat(stored.get("pre_tokenizer"), "pretokenizers")
+    normalized = tuple(_normalization(step) for step in flatten(stored.get("normalizer"), "normalizers"))
+    cuts = flatten(stored.get("pre_tokenizer"))
     if not cuts and normalized in ((_PREPEND, _REPLACE), (_REPLACE, _PREPEND)):
         return Before.EACH
     if not cuts and normalized == (_REPLACE,):
@@ -71,7 +72,7 @@ def check_exact(stored: dict[str, Any]) -> None:
         "it takes words whole": bool(model.get("ignore_merges")),
         "it has no tokens for single bytes": not set(BYTES) <= model["vocab"].keys(),
         "its special tokens are changed like text": any(map(_is_changed, added))
-        and _PREPEND in [_normalization(step) for step in _flat(stored.get("normalizer"), "normalizers")],
+        and _PREPEND in [_normalization(step) for step in flatten(stored.get("normalizer"), "normalizers")],
         "its special tokens take white space in another way than Phi 3's": not _strips_as_known(added),
         "its merges do not follow from scores": not _is_by_score(model, {token["content"] for token in added}),
     }
@@ -132,14 +133,15 @@ def _is_by_score(model: dict[str, Any], added: set[str]) -> bool:
 def _ranks_of(model: dict[str, Any], others: set[str]) -> dict[str, list[int]]:
     """Of the merges that make each piece, which are in the order of the first."""
     made: dict[str, list[int]] = {}
-    for rank, (left, right) in enumerate(_pairs(model)):
+    for rank, (left, right) in enumerate(pair_merges(model["merges"])):
         if left + right not in others:
             made.setdefault(left + right, []).append(rank)
     return made
 
 
-def _pairs(model: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    for merge in model["merges"]:
+def pair_merges(merges: list[Any]) -> Iterable[tuple[str, str]]:
+    """Older files write a merge as "left right", newer ones as a pair."""
+    for merge in merges:
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         yield left, right
 
@@ -153,13 +155,6 @@ def _strips_as_known(added: list[dict[str, Any]]) -> bool:
 
 def _is_changed(token: dict[str, Any]) -> bool:
     return bool(token.get("normalized", not token.get("special")))
-
-
-def _flat(described: Any, inside: str) -> list[dict[str, Any]]:
-    if not isinstance(described, dict):
-        return []
-    inner = described.get(inside)
-    return [step for one in inner for step in _flat(one, inside)] if isinstance(inner, list) else [described]
 
 
 def _normalization(step: dict[str, Any]) -> tuple[str, ...]:

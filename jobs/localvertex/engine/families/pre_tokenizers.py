@@ -35,12 +35,12 @@ ALWAYS_MERGED = {"llama-bpe": "dbrx"}
 
 def is_byte_level(stored: dict[str, Any]) -> bool:
     """`stored` is the content of a tokenizer.json."""
-    return any(step["type"] == "ByteLevel" for step in _flat(stored.get("pre_tokenizer")))
+    return any(step["type"] == "ByteLevel" for step in flatten(stored.get("pre_tokenizer")))
 
 
 def name_of(stored: dict[str, Any]) -> str:
     """llama.cpp's. Raises JobError for what it has no name for."""
-    found = tuple(_step(step) for step in _flat(stored.get("pre_tokenizer")))
+    found = tuple(_step(step) for step in flatten(stored.get("pre_tokenizer")))
     if found not in _NAMES:
         raise JobError(
             "The tokenizer cuts texts in a way that is not known here, so the model cannot be converted. Those of"
@@ -64,11 +64,12 @@ def takes_words_whole(name: str) -> bool:
     return name in ALWAYS_MERGED
 
 
-def _flat(described: Any) -> list[dict[str, Any]]:
+def flatten(described: Any, inside: str = "pretokenizers") -> list[dict[str, Any]]:
+    """The steps of a part of a tokenizer.json, whose sequences have theirs `inside`."""
     if not isinstance(described, dict):
         return []
-    inner = described.get("pretokenizers")
-    return [step for one in inner for step in _flat(one)] if isinstance(inner, list) else [described]
+    inner = described.get(inside)
+    return [step for one in inner for step in flatten(one, inside)] if isinstance(inner, list) else [described]
 
 
 def _step(step: dict[str, Any]) -> tuple[str, str | bool]:

@@ -58,7 +58,8 @@ class Layer:
 
 
 def activation_of(config: Any) -> str:
-    name: str = config.hidden_activation if hasattr(config, "hidden_activation") else config.hidden_act
+    """By the one setting that transformers reads in this family: the files of a model may hold the other one, too."""
+    name: str = config.hidden_activation if config.model_type == "gemma3_text" else config.hidden_act
     return name
 
 

@@ -13,8 +13,8 @@ PIECE = 8  # of which so many are widened to f32 at a time: 8 MB
 
 
 class Room:
-    """Memory for logits that lasts from step to step: to be given a hundred megabytes anew takes the system as long as
-    a tenth of what is done in them."""
+    """Memory for logits that is kept from step to step: getting a hundred megabytes anew takes a tenth as long as all
+    that is computed in them."""
 
     def __init__(self) -> None:
         self.memory: Tensor | None = None

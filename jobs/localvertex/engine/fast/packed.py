@@ -39,7 +39,7 @@ def attend(
     rows: Rows = module.packed_rows
     scaling = options.get("scaling")
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
-    q, k, v = ((x[0].transpose(0, 1)) for x in (query * factor, key, value))
+    q, k, v = (x[0].transpose(0, 1) for x in (query * factor, key, value))
     return attention(q, k, v, rows.blocks(options.get("sliding_window")), options.get("s_aux"))[None], None
 
 
@@ -61,10 +61,10 @@ class PackedModel:
         positions = torch.cat([torch.arange(length) for length in lengths])
         wanted = torch.zeros(1, len(tokens), dtype=torch.bool).index_fill_(1, keep, True)
         with self.replace(Rows(lengths, self.dtype)):
-            told = self.model(
+            output = self.model(
                 input_ids=tokens[None], position_ids=positions[None], logits_to_keep=wanted, use_cache=False
             )
-        logits: Tensor = told.logits
+        logits: Tensor = output.logits
         return logits
 
     @contextmanager

@@ -34,7 +34,8 @@ def fast_decoder(model: Any) -> FastDecoder | None:
     text: Any = getattr(causal.model, "language_model", causal.model)
     if not is_known(text.config) or not is_plain_linear(causal.lm_head) or causal.lm_head.bias is not None:
         return None
-    if not all(is_plain(layer.get_submodule(name)) for layer in text.layers for name in PROJECTIONS):
+    projections = (layer.get_submodule(name) for layer in text.layers for name in PROJECTIONS)
+    if not all(is_plain(module) and is_plain_adapter(module) for module in projections):
         return None
     return FastDecoder(causal) if turns_whole_heads(text) else None
 
@@ -63,9 +64,7 @@ def is_plain_lora(model: PeftModel) -> bool:
     return (
         isinstance(config, LoraConfig)
         and model.active_adapters == ["default"]
-        and not (config.use_dora or config.rank_pattern or config.alpha_pattern or config.lora_dropout)
-        and config.bias == "none"
-        and not config.lora_bias
+        and not (config.rank_pattern or config.alpha_pattern)
         and all(".lora_A." in name or ".lora_B." in name for name in trained)
     )
 

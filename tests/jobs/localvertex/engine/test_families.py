@@ -141,14 +141,14 @@ def test_a_model_with_a_window_is_served_within_it(tmp_path: Path, shape: str) -
     ("shape", "change", "problem"),
     [
         ("Qwen 2.5", {"hidden_act": "gelu"}, "differs from Qwen 2 in its activation"),
-        ("Qwen 2.5", {"use_sliding_window": True, "sliding_window": 64}, "from Qwen 2 in a window of its attention"),
+        ("Qwen 2.5", {"use_sliding_window": True, "sliding_window": 64}, "from Qwen 2 in an attention window"),
         (
             "Qwen 2.5", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
             "of the kind dynamic cannot be converted for a Qwen 2 model",
         ),
         ("Qwen 2.5", {"model_type": "falcon"}, f"is a falcon model; only {TITLES} can be converted"),
         ("SmolLM3", {"no_rope_layers": [1, 1, 1, 1, 0]}, "from SmolLM3 in which of its layers know positions"),
-        ("Phi 4", {"sliding_window": 64}, "from Phi 3 in a window of its attention"),
+        ("Phi 4", {"sliding_window": 64}, "from Phi 3 in an attention window"),
         ("Gemma 4 31B", {"hidden_activation": "silu"}, "from Gemma 4 in its activation"),
         ("gpt-oss", {"swiglu_limit": 6.0}, "from gpt-oss in its activation"),
         ("gpt-oss", {"layer_types": ["full_attention"] * 3}, "from gpt-oss in the order of its attention layers"),
@@ -176,7 +176,7 @@ def test_of_some_families_a_gguf_file_is_deployed_only(tmp_path: Path, shape: st
     ("shape", "file", "change", "problem"),
     [
         ("Qwen 2.5", "config.json", {"model_type": "falcon"}, f"is a falcon model; only {TITLES}"),
-        ("Phi 4", "config.json", {"sliding_window": 64}, "differs from Phi 3 in a window of its attention"),
+        ("Phi 4", "config.json", {"sliding_window": 64}, "differs from Phi 3 in an attention window"),
         ("SmolLM2", "tokenizer.json", {"pre_tokenizer": None}, "neither of the byte-level kind nor SentencePiece's"),
         ("SmolLM2", "tokenizer.json", {"pre_tokenizer": SPACE_FIRST}, "cuts texts in a way that is not known here"),
     ],

@@ -85,6 +85,21 @@ def test_a_list_that_takes_minutes_to_read_is_not_read(tmp_path):
     assert (need(path) - path.stat().st_size, known > PROCESS_BYTES) == (PROCESS_BYTES, True)
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        pytest.param(struct.pack("<IQ", 9, 1) * 10_000, id="deep"),
+        pytest.param(struct.pack("<IQ", 4, 0) + struct.pack("<IQQ", 8, 1, 1) + b"x", id="numbers and texts"),
+    ],
+)
+def test_lists_of_lists_say_nothing(tmp_path, inner):
+    path = tmp_path / "model.gguf"
+    key = b"gemma3.list"
+    setting = struct.pack("<Q", len(key)) + key + struct.pack("<IIQ", 9, 9, 2) + inner
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + setting)
+    assert need(path) == path.stat().st_size + PROCESS_BYTES
+
+
 def test_no_file(tmp_path):
     assert need(tmp_path / "none.gguf") == PROCESS_BYTES
 

@@ -1,4 +1,4 @@
-"""What is foretold of a step, beside the tensors that PyTorch really keeps for its backward pass."""
+"""What is estimated for a step, beside the tensors that PyTorch really keeps for its backward pass."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,14 @@ import torch
 
 from jobs.localvertex.engine.answers import measure_flat, measure_padded
 from jobs.localvertex.engine.batches import Collator
-from jobs.localvertex.engine.fast import attention
+from jobs.localvertex.engine.fast import attention, loss
+from jobs.localvertex.engine.fast.decoder import FastDecoder
+from jobs.localvertex.engine.fast.packed import PackedModel
 from jobs.localvertex.engine.fast.supported import fast_model
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import dtype_of_base, trainable
 from jobs.localvertex.engine.tokens import IGNORED
-from jobs.localvertex.memory import training as foretelling
+from jobs.localvertex.memory import training as estimates
 from jobs.localvertex.memory.fit import fit_training
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import PROCESS_BYTES, Method, Row, Training
@@ -56,17 +58,27 @@ def kept_for_backward(model: Any, vocabulary: int) -> int:
     return sum(kept.values())
 
 
-def test_blocks_of_attention_are_cut_as_the_engine_does() -> None:
-    assert (foretelling.BLOCK, foretelling.KEPT) == (attention.BLOCK, attention.KEPT)
+def test_blocks_are_cut_as_the_engine_does() -> None:
+    assert (estimates.BLOCK, estimates.KEPT) == (attention.BLOCK, attention.KEPT)
+    assert estimates.TOKENS_OF_LOSS == loss.TOKENS
+
+
+@pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
+def test_gpt_oss_is_packed_where_the_engine_does_it(mode, tmp_path):
+    folder = make_model("gpt-oss", tmp_path)
+    shape, fast = Shape.read(folder), fast_model(trainable(job_of(folder, mode)))
+    assert shape is not None
+    training = Training(shape, Method(mode))
+    assert (training.is_fast, training.is_packed) == (isinstance(fast, FastDecoder), isinstance(fast, PackedModel))
 
 
 def check(folder: Path, mode: str) -> None:
     shape = Shape.read(folder)
     assert shape is not None
     training = Training(shape, Method(mode, 8, base=dtype_of_base(folder).itemsize))
-    foretold = training.kept([Row(LENGTH, ANSWERS)] * ROWS)
+    estimated = training.count_kept([Row(LENGTH, ANSWERS)] * ROWS)
     measured = kept_for_backward(trainable(job_of(folder, mode)), shape.vocabulary)
-    assert measured == pytest.approx(foretold, rel=0.15)
+    assert measured == pytest.approx(estimated, rel=0.15)
 
 
 @pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
@@ -107,7 +119,7 @@ def test_what_lasts_on_a_card() -> None:
 
 def test_values_that_are_computed_again_are_not_kept() -> None:
     rows = [Row(2048, 512)] * 4
-    whole, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one).kept(rows) for one in (False, True))
+    whole, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one).count_kept(rows) for one in (False, True))
     inputs = 4 * 2048 * 32 * 4096 * 2
     logits = 4 * 512 * 128_256 * 4
     assert again == inputs + (whole - logits) // 32 + logits
@@ -142,7 +154,7 @@ def test_images_are_counted_with_the_pixels_and_what_the_tower_computes() -> Non
 
 def test_masks_are_kept_where_rows_are_padded() -> None:
     training = Training(LLAMA_8B, Method("PEFT_ADAPTER", is_plain=False))
-    even, padded = (training.kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))
+    even, padded = (training.count_kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))
     assert padded - even == 32 * 2 * 256 * 256 * 2
 
 

@@ -17,7 +17,7 @@ from jobs.localvertex.engine.families.table import Family
 from jobs.localvertex.engine.job import JobError
 
 HEADS = {"self_attn.q_proj": "num_attention_heads", "self_attn.k_proj": "num_key_value_heads"}
-LEAST_WINDOW = 512  # tokens; a chat in less is none
+MIN_WINDOW = 512  # tokens: fewer are too few for a chat
 VOCABULARIES = ("model.embed_tokens.weight", "lm_head.weight")
 
 
@@ -45,15 +45,16 @@ class Plain:
         kinds = set(getattr(text, "layer_types", None) or [])
         return {
             "its activation": text.hidden_act != "silu",
-            f"a window of its attention of less than {LEAST_WINDOW} tokens": self.context < LEAST_WINDOW
+            f"an attention window of fewer than {MIN_WINDOW} tokens": self.context < MIN_WINDOW
             and self.context < text.max_position_embeddings,
-            "attention of a kind that it has not": bool(kinds - {"full_attention", "sliding_attention"}),
+            "the kind of attention in some of its layers": bool(kinds - {"full_attention", "sliding_attention"}),
             "biases in its attention": self.family.architecture == "qwen3" and text.attention_bias,
         }
 
     @property
     def context(self) -> int:
-        """Where llama.cpp has no window: as much as is in one, as the model is the same without it then."""
+        """Where llama.cpp has no windows: as many tokens as fit into one, because up to there the model is the same
+        without it."""
         text = self.text
         if self.has_windows:
             return int(text.max_position_embeddings)

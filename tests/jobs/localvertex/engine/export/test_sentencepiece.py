@@ -35,7 +35,7 @@ def random_texts(count: int) -> list[str]:
     return ["".join(draw.choices(PARTS, k=draw.randint(1, 30))) for _ in range(count)]
 
 
-def differing(served: Llama, encoder: ChatEncoder, texts: list[str], plain: bool) -> list[str]:
+def find_differing(served: Llama, encoder: ChatEncoder, texts: list[str], plain: bool) -> list[str]:
     """Which of them are other tokens in a chat, or with `plain` also by themselves."""
 
     def differs(text: str) -> bool:
@@ -50,7 +50,7 @@ def test_the_same_tokens(tmp_path: Path) -> None:
     folder = make_model("TinyLlama", tmp_path / "phi3-rival")
     (made,) = convert(folder, tmp_path)
     with llama(made, hf=folder) as served:
-        assert differing(served, ChatEncoder(folder), list(HOSTILE), plain=True) == []
+        assert find_differing(served, ChatEncoder(folder), list(HOSTILE), plain=True) == []
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_the_same_tokens_of_each_kind(tmp_path: Path, kind: str) -> None:
     (made,) = convert(folder, tmp_path)
     with llama(made, hf=folder) as served:
         texts = [*HOSTILE, *random_texts(100)]
-        assert differing(served, ChatEncoder(folder), texts, plain=KINDS[kind].spaces == "Prepend") == []
+        assert find_differing(served, ChatEncoder(folder), texts, plain=KINDS[kind].spaces == "Prepend") == []
 
 
 def test_a_space_before_the_first_text_alone_is_refused_where_a_chat_begins_with_it(tmp_path: Path) -> None:
@@ -73,7 +73,6 @@ def test_a_space_before_the_first_text_alone_is_refused_where_a_chat_begins_with
 
 
 def test_scores_and_kinds_are_written_for_each_token(tmp_path: Path) -> None:
-
     folder = make_model("Phi 3", tmp_path / "model")
     (made,) = convert(folder, tmp_path)
     fields = GGUFReader(made).fields

@@ -22,7 +22,7 @@ REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 PREPEND = {"type": "Prepend", "prepend": "▁"}
 
 
-def stored(kind: str = "llama-2") -> dict[str, Any]:
+def build_stored(kind: str = "llama-2") -> dict[str, Any]:
     content: dict[str, Any] = json.loads(build(kind, TEXTS).to_str())
     return content
 
@@ -63,12 +63,12 @@ def test_other_ways_get_a_sentence(described: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_those_as_published_are_taken(kind: str) -> None:
-    assert is_sentencepiece(stored(kind))
-    check_exact(stored(kind))
+    assert is_sentencepiece(build_stored(kind))
+    check_exact(build_stored(kind))
 
 
 def test_runs_of_spaces_have_one_score_and_all_others_their_own() -> None:
-    content = stored()
+    content = build_stored()
     scores = find_scores(content["model"], [token["content"] for token in content["added_tokens"]])
     assert len({scores[run] for run in RUNS if len(run) > 2}) == 1  # of two there is one merge, after all of those
     others = [score for text, score in scores.items() if text not in RUNS]
@@ -99,14 +99,14 @@ def one_merge_less(content: dict[str, Any]) -> None:
     ],
 )
 def test_what_llama_cpp_would_read_in_another_way_gets_a_sentence(change: Any, problem: str) -> None:
-    content = stored()
+    content = build_stored()
     change(content)
     with pytest.raises(JobError, match=f"differs from SentencePiece's: .*{problem}"):
         check_exact(content)
 
 
 def test_mixed_merges_are_refused_unless_of_runs() -> None:
-    content = stored()
+    content = build_stored()
     merges = content["model"]["merges"]
     made = Counter(left + right for left, right in merges)
     of_runs = [number for number, merge in enumerate(merges) if not "".join(merge).strip("▁")]
@@ -121,7 +121,7 @@ def test_mixed_merges_are_refused_unless_of_runs() -> None:
 
 
 def test_names_by_which_llama_cpp_strips() -> None:
-    phi, other = stored("phi-3"), stored()
+    phi, other = build_stored("phi-3"), build_stored()
     assert [name_for(name, phi) for name in ("My model", "microsoft/Phi-3.5", "phi3")] == [
         "My model (Phi-3)", "microsoft/Phi-3.5", "phi3",
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from tests.jobs.localvertex.engine.tiny import SHAPES, make_model
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 
-def adapted(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
+def adapt(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
     torch.manual_seed(0)
     base = load_base(folder, dtype)
     config: dict[str, Any] = {
@@ -58,7 +58,7 @@ def assert_learns_the_same(model: Any, fast: FastModel, folder: Path) -> None:
 @pytest.mark.parametrize("window", [None, 6])
 @pytest.mark.parametrize("folder", [TINY, TINY_VISION])
 def test_same_loss_and_gradients_as_transformers(folder: Path, window: int | None) -> None:
-    model = adapted(folder, torch.float32)
+    model = adapt(folder, torch.float32)
     causal = model.get_base_model()
     if window:
         causal.config.get_text_config().sliding_window = window
@@ -74,10 +74,17 @@ def all_but(quick: list[str], shapes: Iterable[str]) -> list[Any]:
 
 @pytest.mark.parametrize("shape", all_but(["Qwen 2.5"], FAMILIES))
 def test_other_families_learn_the_same(shape: str, tmp_path: Path) -> None:
-    model = adapted(make_model(shape, tmp_path), torch.float32)
+    model = adapt(make_model(shape, tmp_path), torch.float32)
     fast = fast_model(model)
     assert isinstance(fast, FastDecoder)
     assert_learns_the_same(model, fast, tmp_path)
+
+
+def test_settings_that_a_family_does_not_read_change_nothing(tmp_path: Path) -> None:
+    path = make_model("Qwen 2.5", tmp_path) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_activation": "gelu_pytorch_tanh"}))
+    model = adapt(tmp_path, torch.float32)
+    assert_learns_the_same(model, FastDecoder(model.get_base_model()), tmp_path)
 
 
 @pytest.mark.parametrize("shape", ["Mistral", "Qwen 3"])
@@ -87,13 +94,13 @@ def test_windows_of_other_families(shape: str, tmp_path: Path) -> None:
     path = make_model(shape, tmp_path) / "config.json"
     wanted = {"sliding_window": 6} if shape == "Mistral" else changes
     path.write_text(json.dumps(json.loads(path.read_text()) | wanted))
-    model = adapted(tmp_path, torch.float32)
+    model = adapt(tmp_path, torch.float32)
     assert_learns_the_same(model, FastDecoder(model.get_base_model()), tmp_path)
 
 
 @pytest.mark.parametrize("shape", all_but(["gpt-oss"], SHAPES))
 def test_the_forward_pass_of_transformers_on_packed_rows(shape: str, tmp_path: Path) -> None:
-    model = adapted(make_model(shape, tmp_path), torch.float32)
+    model = adapt(make_model(shape, tmp_path), torch.float32)
     fast = packed_model(model)
     assert isinstance(fast, PackedModel)
     assert fast.forwards != []
@@ -128,9 +135,9 @@ def test_loss_of_the_trainer_that_makes_all_logits(workdir: Workdir, tmp_path: P
 
 
 def test_plain_lora_is_supported() -> None:
-    assert isinstance(fast_model(adapted(TINY, torch.bfloat16)), FastDecoder)
-    assert isinstance(fast_model(adapted(TINY, torch.float32)), FastDecoder)
-    assert isinstance(fast_model(adapted(TINY_VISION, torch.bfloat16)), FastDecoder)
+    assert isinstance(fast_model(adapt(TINY, torch.bfloat16)), FastDecoder)
+    assert isinstance(fast_model(adapt(TINY, torch.float32)), FastDecoder)
+    assert isinstance(fast_model(adapt(TINY_VISION, torch.bfloat16)), FastDecoder)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,7 @@ def test_plain_lora_is_supported() -> None:
     ],
 )
 def test_other_adapters_get_the_forward_pass_of_transformers(options: dict[str, Any]) -> None:
-    model = adapted(TINY, torch.float32, **options)
+    model = adapt(TINY, torch.float32, **options)
     assert fast_decoder(model) is None
     fast = fast_model(model)
     assert isinstance(fast, PackedModel)
@@ -164,7 +171,7 @@ def test_full_tuning_gets_the_forward_pass_of_transformers() -> None:
     "change", [{"attention_dropout": 0.1}, {"attn_logit_softcapping": 50.0}, {"use_bidirectional_attention": True}]
 )
 def test_attention_of_another_kind_is_left_to_transformers(change: dict[str, Any]) -> None:
-    model = adapted(TINY, torch.float32)
+    model = adapt(TINY, torch.float32)
     for name, value in change.items():
         setattr(model.config, name, value)
     assert fast_model(model) is None
