@@ -146,7 +146,7 @@ class Imports:
 
     def measure(self, model: str) -> int:
         """Bytes of the disk that `remove` frees; 0 of what was not imported."""
-        return self._shelf.measure(model) if self._shelf.is_here(model) else 0
+        return self._shelf.measure(model)
 
     def remove(self, model: str, list_uses: ListUses) -> int:
         """Bytes of the disk that this frees. Raises ApiError, with nothing changed, while something uses it, and for
