@@ -219,3 +219,12 @@ def test_a_number_that_nobody_knows_of_any_more_is_not_given_again(here, hub, ti
     here.imports.remove(MODEL, list_nothing)
     (here.data / LEFT).write_text("{")
     assert here.run(id="import-2").model == "hf-acme/tiny-gemma@002"
+
+
+def test_the_same_import_that_is_asked_for_again_brings_it_back(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    here.imports.remove(MODEL, list_nothing)
+    assert here.start().state == "RUNNING"
+    assert here.wait().model == MODEL
+    assert here.weights.get(MODEL).servable
