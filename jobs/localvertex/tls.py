@@ -56,7 +56,7 @@ class Authority:
         named = [one.value for one in map(_general, map(_bare, names)) if isinstance(one, x509.DNSName)]
         wanted = list(dict.fromkeys(["localhost", *sorted(named)]))
         self._key, self.certificate = _read(folder, clock()) or _make(folder, wanted, clock())
-        if missing := [name for name in wanted if name not in _permitted(self.certificate)]:
+        if missing := [name for name in wanted if name not in _list_permitted(self.certificate)]:
             sys.exit(
                 f"The authority in {folder} was made without {', '.join(missing)}. Move that folder away to have"
                 " another made, and give your clients its certificate."
@@ -185,7 +185,7 @@ def _builder(
     )
 
 
-def _permitted(certificate: x509.Certificate) -> list[str]:
+def _list_permitted(certificate: x509.Certificate) -> list[str]:
     constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     return [str(one.value) for one in constraints.permitted_subtrees or []]
 

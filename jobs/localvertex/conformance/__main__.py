@@ -95,13 +95,13 @@ def line_of(result: Result) -> str:
     return f"{result.outcome:8}{result.pair.id}" + "".join(f"\n        {note}" for note in notes)
 
 
-def chosen(only: str) -> list[Pair]:
+def choose(only: str) -> list[Pair]:
     return [pair for pair in read_pairs() if only in pair.id or only in pair.call]
 
 
 def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
-    pairs = chosen(options.only)
+    pairs = choose(options.only)
     if options.list:
         print("\n".join(f"{pair.id}\t{pair.call}\t{pair.basis}\t{pair.source}" for pair in pairs))
         return 0

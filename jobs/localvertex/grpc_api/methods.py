@@ -38,14 +38,14 @@ def table() -> dict[str, Rpc]:
     for module in MODULES:
         for route in module.ROUTES:
             routes.setdefault(route.method, []).append(route)
-    found = {f"/{OPERATIONS}/{camel(name)}": _ruled("ui", routes[name]) for name in OPERATION_CALLS}
+    found = {f"/{OPERATIONS}/{camel(name)}": _make_rpc("ui", routes[name]) for name in OPERATION_CALLS}
     ends = {method: end for end, method in inference.METHODS.items()}
     for version in ("v1", "v1beta1"):
-        for name, method in _published(version):
+        for name, method in _list_published(version):
             if method in ends:
                 found[name] = Rpc(version, method, end=ends[method])
             elif method in routes and (version != "v1" or versions.has_call(method)):
-                found[name] = _ruled(version, routes[method])
+                found[name] = _make_rpc(version, routes[method])
     return found
 
 
@@ -63,7 +63,7 @@ def camel(method: str) -> str:
     return "".join(word.capitalize() for word in method.split("_"))
 
 
-def _ruled(version: str, routes: Iterable[Route]) -> Rpc:
+def _make_rpc(version: str, routes: Iterable[Route]) -> Rpc:
     rules = [
         {"method": route.verb, "uri": f"/{version}/{route.path}"} | ({"body": body} if (body := body_of(route)) else {})
         for route in routes
@@ -71,7 +71,7 @@ def _ruled(version: str, routes: Iterable[Route]) -> Rpc:
     return Rpc(version, next(iter(routes)).method, tuple(rules))
 
 
-def _published(version: str) -> Iterable[tuple[str, str]]:
+def _list_published(version: str) -> Iterable[tuple[str, str]]:
     """From the list in Google's package, without its sixty clients."""
     spec = find_spec(f"google.cloud.aiplatform_{version}")
     assert spec is not None

@@ -63,10 +63,10 @@ def parse(rpc: Rpc, data: bytes) -> Any:
 
 def http_request(rpc: Rpc, data: bytes) -> HttpRequest:
     message = parse(rpc, data)
-    return _transcoded(rpc, message) if rpc.rules else _prediction(rpc, message)
+    return _transcode(rpc, message) if rpc.rules else _prediction(rpc, message)
 
 
-def _transcoded(rpc: Rpc, message: Message) -> HttpRequest:
+def _transcode(rpc: Rpc, message: Message) -> HttpRequest:
     try:
         found = path_template.transcode(list(rpc.rules), message)  # type: ignore[no-untyped-call]
     except ValueError:

@@ -35,6 +35,7 @@ PIECE = 2**20
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 READ = (CONFIG, TOKENIZER_CONFIG, TEMPLATE)
 PARTIAL = 206
+BEYOND = 2**63  # no file has so many bytes, and no model so many parameters
 
 
 class Tell(Protocol):
@@ -89,7 +90,7 @@ def _make_listing(source: Repository, found: Any) -> Listing:
         licence=_text(card, "license_name") or _text(card, "license"),
         licence_url=_text(card, "license_link"),
         is_gated=bool(found.gated),
-        parameters=int(found.safetensors.total) if found.safetensors else 0,
+        parameters=_count(found.safetensors.total) if found.safetensors else 0,
     )
 
 
@@ -226,7 +227,7 @@ def explain_errors(source: Repository, token: str) -> Iterator[None]:
             f"{endpoint()} cannot be reached ({type(error).__name__}). What was downloaded is kept. Check the network"
             " of this machine and its proxy settings, and try again."
         ) from None
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise precondition(
             f"{endpoint()} does not answer as Hugging Face does ({type(error).__name__}). Check HF_ENDPOINT and the"
             " proxy settings of this machine."
@@ -271,10 +272,17 @@ def _file(one: Any) -> RemoteFile:
     size = large.size if large else one.size
     return RemoteFile(
         str(one.rfilename),
-        size if isinstance(size, int) and size >= 0 else -1,
+        size if isinstance(size, int) and 0 <= size < BEYOND else -1,
         str(large.sha256) if large else "",
         "" if large else str(one.blob_id or ""),
     )
+
+
+def _count(found: Any) -> int:
+    count = int(found)
+    if count >= BEYOND:
+        raise OverflowError
+    return count
 
 
 def _text(card: Any, name: str) -> str:

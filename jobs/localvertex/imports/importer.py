@@ -93,25 +93,29 @@ class Imports:
         }
 
     def start(self, id: str, text: str, revision: str, file: str, token: str) -> Entry:
-        """Asked for once more, it goes on where it stopped; what is under way or done stays as it is."""
+        """Asked for once more, it goes on where it stopped; what is under way or done stays as it is. A model that was
+        removed meanwhile is imported again."""
         if not ID.fullmatch(id):
             raise precondition("The id of an import has 8 to 64 small letters, digits and hyphens.")
         source = parse_source(text, revision)
         with self._lock:
             job = self._jobs.get(id)
-            if job is not None and (job.is_active or job.entry.state == DONE):
+            if job is not None and (job.is_active or self._is_here(job.entry)):
                 if job.why:
                     raise unavailable("The import is being stopped. Try again in a moment.")
                 return job.entry
             self._check_others(id, str(source))
             if job is None or (job.entry.source, job.entry.file) != (str(source), file):
                 job = Job(Entry(id, str(source), revision, file))
-            entry = replace(job.entry, state=RUNNING, message="")
+            entry = replace(job.entry, state=RUNNING, message="", model="")
             self._journal.write(entry)  # where the disk is full, nothing else has changed
             job.entry, job.token, job.why, job.is_active = entry, token, "", True
             self._jobs[id] = job
             self._pool.submit(self._run, job, source)
         return job.entry
+
+    def _is_here(self, entry: Entry) -> bool:
+        return entry.state == DONE and self._shelf.is_here(entry.model)
 
     def get(self, id: str) -> Entry:
         return self._find(id).entry
@@ -146,7 +150,7 @@ class Imports:
 
     def measure(self, model: str) -> int:
         """Bytes of the disk that `remove` frees; 0 of what was not imported."""
-        return self._shelf.measure(model) if self._shelf.is_here(model) else 0
+        return self._shelf.measure(model)
 
     def remove(self, model: str, list_uses: ListUses) -> int:
         """Bytes of the disk that this frees. Raises ApiError, with nothing changed, while something uses it, and for

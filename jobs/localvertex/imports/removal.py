@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from jobs.localvertex.api.errors import precondition
+from jobs.localvertex.api.errors import not_found, precondition
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 
@@ -17,14 +17,14 @@ ListUses: TypeAlias = Callable[[str], list[str]]
 
 def remove(model: str, shelf: Shelf, weights: BaseModels, catalogue: Catalogue, list_uses: ListUses) -> int:
     """Bytes of the disk that this frees."""
+    if catalogue.find(model) is None:  # somebody else has just removed it
+        raise not_found(f"The model {model}")
+    shelf.require(model)
     freed = shelf.measure(model)
-    mine = weights.withdraw(model)  # first, so that nothing begins with it meanwhile
+    _require_unused(model, list_uses)  # what waits for these weights would fail while they are withdrawn
+    mine = weights.withdraw(model)
     try:
-        if uses := list_uses(model):
-            raise precondition(
-                f"{model} is used by {', '.join(uses[:MOST_NAMED])}. Undeploy or cancel what uses it, or wait until"
-                " that has ended, and remove the model then."
-            )
+        _require_unused(model, list_uses)  # from here on nothing begins with it
     except BaseException:
         weights.add(mine)
         raise
@@ -36,3 +36,11 @@ def remove(model: str, shelf: Shelf, weights: BaseModels, catalogue: Catalogue, 
     catalogue.remove(model)
     log.info("%s was removed, %d bytes are free again", model, freed)
     return freed
+
+
+def _require_unused(model: str, list_uses: ListUses) -> None:
+    if uses := list_uses(model):
+        raise precondition(
+            f"{model} is used by {', '.join(uses[:MOST_NAMED])}. Undeploy or cancel what uses it, or wait until that"
+            " has ended, and remove the model then."
+        )

@@ -83,7 +83,7 @@ def _check_index(folder: Path, shapes: Shapes) -> None:
 def check_shapes(shapes: Shapes, config: Mapping[str, Any], family: Family) -> None:
     """Of the layers and the vocabulary of what writes text."""
     text = text_of(config)
-    wanted, layers = _wanted(text), text.get("num_hidden_layers")
+    wanted, layers = _list_wanted(text), text.get("num_hidden_layers")
     found = _layers(shapes)
     if type(layers) is int and (len(found) != layers or set(found) != set(range(layers))):
         raise _no_member(family, f"it has {len(found)} layers, and its config.json says {layers}")
@@ -114,7 +114,7 @@ def _layers(shapes: Shapes) -> dict[int, Shapes]:
     return layers
 
 
-def _wanted(text: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def _list_wanted(text: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """By llama.cpp's names. None: of any length, where the configuration leaves it to the family's own default."""
     hidden, inner, heads = text.get("hidden_size"), text.get("intermediate_size"), text.get("num_attention_heads")
     keys = text.get("num_key_value_heads", heads)

@@ -15,6 +15,7 @@ from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
 from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin, name_as_google
 
+LARGEST_ORIGIN = 64 * 1024
 GARDEN_WEIGHTS = "gs://vertex-model-garden-restricted-us/"  # which only Google's own machines read
 
 
@@ -135,8 +136,8 @@ def _is_removed(parts: Parts, origin: Origin) -> bool:
 def _base_of(parts: Parts, origin: Origin, adapter: Location) -> CatalogueModel:
     if _is_removed(parts, origin):
         raise precondition(
-            f"{adapter} holds an adapter of {origin.base_model}, which is not on this server any more. Import that"
-            " model again, and deploy the adapter then."
+            f"{adapter} holds an adapter of {origin.base_model}, which is not on this server. Import that model, and"
+            " then deploy the adapter."
         )
     return parts.catalogue.get(origin.base_model)
 
@@ -147,9 +148,12 @@ def find_origin(parts: Parts, folder: Location, files: Container[str], field: st
     if not name:
         return None
     try:
-        return Origin(**json.loads(parts.buckets.read(folder / name)))
-    except (ValueError, TypeError):
-        raise invalid(f"{folder / name} cannot be read.", field) from None
+        found = json.loads(parts.buckets.read(folder / name, at_most=LARGEST_ORIGIN))
+        if all(isinstance(value, str) for value in found.values()):
+            return Origin(**found)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    raise invalid(f"{folder / name} cannot be read.", field)
 
 
 def require(parts: Parts, artifact: Artifact, project: str) -> None:

@@ -5,6 +5,7 @@ They write to the disk of this machine, and read files of it, so that a key is a
 
 import hmac
 import re
+from collections.abc import Collection
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
@@ -59,9 +60,7 @@ def answer(parts: Parts, verb: str, path: str, body: object) -> Json:
 
 def _remove(parts: Parts, imports: Imports, body: object) -> int:
     """By the name of the model: what was imported may be forgotten as an import."""
-    found: dict[str, Any] = body if isinstance(body, dict) else {}
-    if unknown := sorted(set(found) - {"model"}):
-        raise invalid(f"Unknown field {unknown[0][:100]!r}.", unknown[0][:100])
+    found = _object(body, ("model",))
     if not isinstance(found.get("model"), str):
         raise invalid("model is required: PUBLISHER/MODEL@VERSION of an imported model.", "model")
     model = parts.catalogue.get(found["model"], "model").id
@@ -72,9 +71,7 @@ def _remove(parts: Parts, imports: Imports, body: object) -> int:
 
 
 def _fields(body: object) -> dict[str, str]:
-    found: dict[str, Any] = body if isinstance(body, dict) else {}
-    if unknown := sorted(set(found) - set(FIELDS)):
-        raise invalid(f"Unknown field {unknown[0][:100]!r}.", unknown[0][:100])
+    found = _object(body, FIELDS)
     for name, value in found.items():
         if not isinstance(value, str) or len(value) > LONGEST:
             raise invalid(f"{name} must be a text of at most {LONGEST} characters.", name)
@@ -83,3 +80,10 @@ def _fields(body: object) -> dict[str, str]:
     if re.search(r"[^\x21-\x7e]", found.get("token", "")):
         raise invalid("A token has letters, digits and signs without spaces.", "token")
     return {name: found.get(name, "") for name in FIELDS}
+
+
+def _object(body: object, fields: Collection[str]) -> dict[str, Any]:
+    found: dict[str, Any] = body if isinstance(body, dict) else {}
+    if unknown := sorted(set(found) - set(fields)):
+        raise invalid(f"Unknown field {unknown[0][:100]!r}.", unknown[0][:100])
+    return found

@@ -27,7 +27,7 @@ def keep_asked(wanted: Plus, **ours: Any) -> Plus:
 def refuse_others(message: PlusMessage, known: Collection[str], where: str = "") -> None:
     """Raises INVALID_ARGUMENT for the first field that was sent and is not `known`: it would have no effect. Paths
     such as `generation_config.seed` are known by themselves, with what is below them."""
-    for path in _given(raw(message), ""):
+    for path in _list_given(raw(message), ""):
         if not any(f"{path}.".startswith(f"{one}.") for one in known):
             field = f"{where}{path}"
             raise invalid(f"{field} is not supported by this server: leave it out.", field)
@@ -42,13 +42,13 @@ def refuse_changes(given: PlusMessage, stored: PlusMessage, changeable: Collecti
             raise invalid(f"{field} cannot be updated. What can: {', '.join(sorted(changeable))}.", field)
 
 
-def _given(message: RawMessage, above: str) -> Iterator[str]:
+def _list_given(message: RawMessage, above: str) -> Iterator[str]:
     """The ends of what was sent: values, lists and maps, and empty messages."""
     for found, value in message.ListFields():
         path = f"{above}{found.name}"
         inner = children_of(found, value)
         if len(inner) == 1 and not found.is_repeated and inner[0].ListFields():
-            yield from _given(inner[0], f"{path}.")
+            yield from _list_given(inner[0], f"{path}.")
         else:
             yield path
 

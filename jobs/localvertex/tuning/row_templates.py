@@ -62,7 +62,7 @@ class Template:
         missing = [name for name in _columns(text) if name not in row]
         if missing:
             raise ValueError(f"it has no column {missing[0]!r}")
-        return self._split(string.Formatter().vformat(text, (), {key: _shown(value) for key, value in row.items()}))
+        return self._split(string.Formatter().vformat(text, (), {key: _show(value) for key, value in row.items()}))
 
     def _split(self, text: str) -> list[Json]:
         """What comes before the first separator is an instruction, too."""
@@ -137,7 +137,7 @@ def _columns(text: str) -> list[str]:
     return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

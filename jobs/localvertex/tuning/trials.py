@@ -76,7 +76,7 @@ class Trials:
             found = self._read(weights.id)
             for mode in [mode for mode in MODES if mode not in found]:
                 found[mode] = self._run(weights, mode)
-                if self._stopping:
+                if self._stopping or not weights.hf.is_dir():  # removed meanwhile
                     return
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._path(weights.id).write_text(json.dumps(found), encoding="utf-8")

@@ -11,6 +11,7 @@ _KEY = b"tokenizer.chat_template"
 _TEXT = 8
 # Far more than what stands before the tensors: vocabularies take 10 MB.
 _HEADER_BYTES = 64 * 1024 * 1024
+_MAX_TEMPLATE = 16 * 1024 * 1024
 
 
 def chat_template(gguf: Path, hf: Path | None = None) -> str:
@@ -27,11 +28,11 @@ def knows_tools(gguf: Path, hf: Path | None = None) -> bool:
 def _of_folder(folder: Path) -> str:
     try:
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, ValueError):
         pass
     try:
         found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""
 
@@ -45,6 +46,8 @@ def _of_file(path: Path) -> str:
                 return ""
             at += 8 + len(_KEY)
             kind, length = struct.unpack_from("<IQ", content, at)
-            return content[at + 12 : at + 12 + length].decode("utf-8") if kind == _TEXT else ""
+            if kind != _TEXT or length > _MAX_TEMPLATE:
+                return ""
+            return content[at + 12 : at + 12 + length].decode("utf-8")
     except (OSError, ValueError, struct.error):
         return ""

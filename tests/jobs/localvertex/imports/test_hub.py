@@ -1,9 +1,11 @@
 """What a hub refuses, in sentences that say what to do. All of it by Hugging Face's own client."""
 
+import json
+
 import pytest
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.imports.hub import list_repository, require_client
+from jobs.localvertex.imports.hub import explain_errors, list_repository, require_client
 from jobs.localvertex.imports.source import Repository
 
 REPOSITORY = Repository("acme/tiny")
@@ -59,11 +61,22 @@ def test_a_hub_that_nobody_reaches_is_unavailable(monkeypatch):
     assert (status, "http://127.0.0.1:1 cannot be reached" in message) == ("UNAVAILABLE", True)
 
 
-@pytest.mark.parametrize("parameters", ["many", 1e400, [], {}])
+@pytest.mark.parametrize("parameters", ["many", 1e400, pytest.param(10**400, id="too many"), [], {}])
 def test_a_hub_that_answers_otherwise_is_named(hub, parameters):
     hub.add("acme/tiny", FILES, parameters=parameters)
     status, message = refusal()
     assert (status, "does not answer as Hugging Face does" in message) == ("FAILED_PRECONDITION", True)
+
+
+def test_an_answer_that_is_nested_too_deeply_is_a_sentence():
+    said = r"does not answer as Hugging Face does \(RecursionError\)"
+    with pytest.raises(ApiError, match=said), explain_errors(REPOSITORY, ""):
+        json.loads("[" * 100_000)
+
+
+def test_a_size_beyond_every_disk_is_none(hub):
+    hub.add("acme/tiny", FILES | {"m.gguf": b"x"}, sizes={"m.gguf": 10**400})
+    assert [one.size for one in list_repository(REPOSITORY, "").files if one.name == "m.gguf"] == [-1]
 
 
 def test_a_token_goes_to_the_hub_alone_and_into_no_message(hub):

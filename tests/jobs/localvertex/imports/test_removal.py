@@ -1,5 +1,8 @@
 """Imported models that are removed: from the catalogue and from the disk, or not at all."""
 
+import resource
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,10 @@ from jobs.localvertex.imports.shelf import Shelf
 from tests.jobs.localvertex.imports.test_importer import MODEL, REPOSITORY, Here, here
 
 __all__ = ["here"]
+LEFT = "imported/hf-acme--tiny-gemma--001~removed/origin.json"  # whose number it was
 
 
-def unused(model: str) -> list[str]:
+def list_nothing(model: str) -> list[str]:
     return []
 
 
@@ -34,10 +38,45 @@ def test_it_leaves_the_catalogue_and_the_disk(here, hub, tiny):
     made.write_bytes(b"x" * 100)
     whole = sum(path.stat().st_size for path in here.data.rglob("*") if path.is_file() and "imports" not in path.parts)
     assert here.imports.measure(MODEL) == whole
-    assert here.imports.remove(MODEL, unused) == whole
+    assert here.imports.remove(MODEL, list_nothing) == whole
     assert names_of(here) == ([], [])
-    assert files_of(here.data) == {"removed-models/hf-acme--tiny-gemma--001.json"}
+    assert files_of(here.data) == {LEFT}
     assert here.imports.measure(MODEL) == 0
+
+
+def test_it_works_on_a_full_disk(here, hub, tiny):
+    """Which it may be done for."""
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"), (here.data / "more").open("wb", buffering=0) as file:
+            file.write(b"x")
+        freed = here.imports.remove(MODEL, list_nothing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (freed > 0, names_of(here), files_of(here.data)) == (True, ([], []), {LEFT, "more"})
+
+
+def test_it_is_measured_while_files_come_and_go(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    whole, is_over = here.imports.measure(MODEL), threading.Event()
+    path = here.data / "imported/hf-acme--tiny-gemma--001/partial"
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            path.touch()
+            path.unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(come_and_go)
+        try:
+            found = {here.imports.measure(MODEL) for _ in range(2000)}
+        finally:
+            is_over.set()
+    assert (found, ended.exception()) == ({whole}, None)
 
 
 def test_what_is_used_stays_and_the_use_is_named(here, hub, tiny):
@@ -55,16 +94,52 @@ def test_what_is_used_stays_and_the_use_is_named(here, hub, tiny):
     assert here.weights.get(MODEL).state == "ready"
 
 
-def test_nothing_begins_with_it_while_its_uses_are_looked_for(here, hub, tiny):
+def is_found(here: Here) -> bool:
+    return here.weights.find(MODEL) is not None
+
+
+def test_its_uses_are_looked_for_again_once_nothing_can_begin_with_it(here, hub, tiny):
     hub.add(REPOSITORY, tiny)
     here.run()
+    seen = []
 
-    def begin(model: str) -> list[str]:
-        with pytest.raises(ApiError, match="has no weights on this machine"):
-            here.weights.get(model)
+    def list_uses(model: str) -> list[str]:
+        seen.append(is_found(here))
+        return [] if seen == [True] else ["the tuning job Ahoy"]
+
+    with pytest.raises(ApiError, match="is used by the tuning job Ahoy"):
+        here.imports.remove(MODEL, list_uses)
+    assert (seen, is_found(here)) == ([True, False], True)
+
+
+def test_what_waits_for_it_finds_it_while_a_removal_is_refused(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    seen = []
+
+    def list_uses(model: str) -> list[str]:
+        seen.append(is_found(here))
+        return ["the tuning job Ahoy"]
+
+    with pytest.raises(ApiError, match="is used by the tuning job Ahoy"):
+        here.imports.remove(MODEL, list_uses)
+    assert seen == [True]
+
+
+def test_of_two_removals_at_the_same_time_one_finds_nothing(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    others = []
+
+    def remove_too(model: str) -> list[str]:
+        if not others:
+            others.append(pool.submit(here.imports.remove, model, list_nothing))
         return []
 
-    assert here.imports.remove(MODEL, begin) > 0
+    with ThreadPoolExecutor(1) as pool:
+        assert here.imports.remove(MODEL, remove_too) > 0
+    error = others[0].exception()
+    assert (error.status, error.message) == ("NOT_FOUND", f"The model {MODEL} is not found.")
 
 
 def test_weights_that_are_being_made_ready_are_not_taken_away(here, hub, tiny):
@@ -72,14 +147,15 @@ def test_weights_that_are_being_made_ready_are_not_taken_away(here, hub, tiny):
     here.run()
     here.weights.get(MODEL).state = "preparing"
     with pytest.raises(ApiError, match="is being made ready on this machine. Try again in a moment."):
-        here.imports.remove(MODEL, unused)
+        here.imports.remove(MODEL, list_nothing)
     assert names_of(here) == ([MODEL], [MODEL])
 
 
 @pytest.mark.parametrize("model", ["hf-acme/nothing@001", "google/gemma3@gemma-3-270m", "hf-a/../../../etc@001"])
 def test_only_what_was_imported_is_removed(here, model):
+    here.catalogue.add(model, {})
     with pytest.raises(ApiError, match="only imported models can be removed"):
-        here.imports.remove(model, unused)
+        here.imports.remove(model, list_nothing)
 
 
 class Cut(Shelf):
@@ -103,34 +179,52 @@ def test_a_removal_that_fails_in_the_middle_leaves_the_whole_model(here, hub, ti
     here.run()
     (here.data / "quantized/hf-acme--tiny-gemma@001/q8_0").mkdir(parents=True)
     with pytest.raises(OSError, match="Read-only"):
-        remove(MODEL, Cut(here.data, moves), here.weights, here.catalogue, unused)
+        remove(MODEL, Cut(here.data, moves), here.weights, here.catalogue, list_nothing)
     found = here.weights.get(MODEL)
     assert (names_of(here), found.servable, found.trainable, found.state) == (([MODEL], [MODEL]), True, True, "ready")
     again = Here(here.data)
     assert [one.id for one in again.weights.all() if one.id.startswith("hf-")] == [MODEL]
-    assert not (here.data / "removed-models/hf-acme--tiny-gemma--001").exists()
-    assert again.imports.remove(MODEL, unused) > 0
+    assert list(here.data.rglob("*~removed")) == []
+    again.catalogue.add(MODEL, {})
+    assert again.imports.remove(MODEL, list_nothing) > 0
 
 
 def test_what_a_removal_that_was_cut_off_left_goes_at_the_next_start(here, hub, tiny):
     hub.add(REPOSITORY, tiny)
     here.run()
-    left = here.data / "removed-models/hf-acme--tiny-gemma--001/0"
-    here.imports.remove(MODEL, unused)
-    left.mkdir(parents=True)
-    (left / "model.safetensors").write_bytes(b"x")
+    here.imports.remove(MODEL, list_nothing)
+    for left in ("imported/hf-acme--tiny-gemma--001~removed", "quantized/hf-acme--tiny-gemma@001~removed/q8_0"):
+        (here.data / left).mkdir(parents=True, exist_ok=True)
+        (here.data / left / "model.safetensors").write_bytes(b"x")
     again = Here(here.data)
     assert names_of(again) == ([], [])
-    assert files_of(here.data) == {"removed-models/hf-acme--tiny-gemma--001.json"}
+    assert files_of(here.data) == {LEFT}
 
 
 def test_the_same_files_get_their_number_again_and_no_others_do(here, hub, tiny):
     """Adapters name their base by it."""
     hub.add(REPOSITORY, tiny)
     here.run()
-    here.imports.remove(MODEL, unused)
+    here.imports.remove(MODEL, list_nothing)
     hub.repositories[REPOSITORY].files["LICENSE"] = b"newer"
     assert here.run(id="import-2").model == "hf-acme/tiny-gemma@002"
     del hub.repositories[REPOSITORY].files["LICENSE"]
     assert here.run(id="import-3").model == MODEL
+    assert here.weights.get(MODEL).servable
+
+
+def test_a_number_that_nobody_knows_of_any_more_is_not_given_again(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    here.imports.remove(MODEL, list_nothing)
+    (here.data / LEFT).write_text("{")
+    assert here.run(id="import-2").model == "hf-acme/tiny-gemma@002"
+
+
+def test_the_same_import_that_is_asked_for_again_brings_it_back(here, hub, tiny):
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    here.imports.remove(MODEL, list_nothing)
+    assert here.start().state == "RUNNING"
+    assert here.wait().model == MODEL
     assert here.weights.get(MODEL).servable

@@ -18,12 +18,14 @@ WHOLE = ["config.json", "model.safetensors", ADAPTER, BASE_MODEL_FILE]
 CHECKPOINT = [ADAPTER_FILE, ORIGIN_FILE]
 
 
-def parts_with(files: list[str], *, has_base: bool) -> Any:
+ORIGIN = json.dumps({"base_model": f"publishers/{BASE.replace('/', '/models/')}"}).encode()
+
+
+def parts_with(files: list[str], *, has_base: bool, origin: bytes = ORIGIN) -> Any:
     catalogue = Catalogue([])
     if has_base:
         catalogue.add(BASE, {})
-    origin = json.dumps({"base_model": f"publishers/{BASE.replace('/', '/models/')}"}).encode()
-    buckets = SimpleNamespace(children=lambda _folder: files, read=lambda _file: origin)
+    buckets = SimpleNamespace(children=lambda _folder: files, read=lambda _file, at_most=None: origin)
     return SimpleNamespace(catalogue=catalogue, buckets=buckets)
 
 
@@ -40,6 +42,12 @@ def test_an_adapter_alone_asks_for_the_import_of_its_base(files):
     with pytest.raises(ApiError) as found:
         of_folder(parts_with(files, has_base=False), FOLDER, "custom_model.gcs_uri")
     assert found.value.status == "FAILED_PRECONDITION"
-    assert "which is not on this server any more. Import that model again, and deploy the adapter then." in str(
-        found.value
-    )
+    assert "which is not on this server. Import that model, and then deploy the adapter." in str(found.value)
+
+
+@pytest.mark.parametrize("origin", [b"[]", b"[" * 100_000, b'{"base_model": 5}', b'{"other": "x"}', b"{}", b"\xff"])
+def test_what_a_folder_says_of_its_base_may_be_anything(origin):
+    parts = parts_with(CHECKPOINT, has_base=True, origin=origin)
+    with pytest.raises(ApiError) as found:
+        of_folder(parts, FOLDER, "custom_model.gcs_uri")
+    assert (found.value.status, "base-model.json cannot be read." in found.value.message) == ("INVALID_ARGUMENT", True)

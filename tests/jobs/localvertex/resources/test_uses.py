@@ -56,6 +56,26 @@ def test_a_deployment_under_way(parts):
     assert list_uses(parts, BASE) == [f"a deployment to {PARENT}/endpoints/1"]
 
 
+class EndsMeanwhile(Store):
+    """Where a deployment ends as soon as somebody has looked for endpoints."""
+
+    def all(self, kind: Any, parent: str = "") -> Any:
+        found = super().all(kind, parent)
+        if kind is Endpoint and not found:
+            deploy(SimpleNamespace(store=self), base=BASE, form="base")
+            with self.edit(Operation, f"{PARENT}/operations/1") as operation:
+                operation.done = True
+        return found
+
+
+def test_a_deployment_that_ends_meanwhile(parts, tmp_path):
+    parts.store = EndsMeanwhile(tmp_path / "another.sqlite3")
+    begin(parts, base=BASE, form="base", endpoint=f"{PARENT}/endpoints/1")
+    assert list_uses(parts, BASE) == [f"a deployment to {PARENT}/endpoints/1"]
+    assert list_uses(parts, BASE) == ["the endpoint Mine"]
+    parts.store.close()
+
+
 def test_an_export_under_way(parts):
     begin(parts, export={"model": BASE, "destination": "gs://bucket/out"})
     assert list_uses(parts, BASE) == ["an export to gs://bucket/out"]

@@ -48,3 +48,15 @@ def test_each_mode_is_measured_once_also_one_that_cannot_be(measure, tmp_path, k
     told = [measure(), measure()]
     assert told == [{"PEFT_ADAPTER": 9 if known else 0}] * 2
     assert (tmp_path / "asked").read_text().split() == [*([] if known else ["PEFT_ADAPTER"]), "FULL"]
+
+
+def test_what_a_model_could_not_do_that_was_removed_meanwhile_is_not_kept(tmp_path):
+    """It may be imported again."""
+    engine = tmp_path / "engine.py"
+    engine.write_text("import sys\nfrom pathlib import Path\nPath(sys.argv[2]).rmdir()\nsys.exit('No such file')\n")
+    hf = tmp_path / "hf"
+    hf.mkdir()
+    Trials(tmp_path / "paces", [sys.executable, str(engine)]).measure_soon(Weights("google/m", hf, hf))
+    for thread in [thread for thread in threading.enumerate() if thread.name == "pace"]:
+        thread.join()
+    assert (hf.exists(), (tmp_path / "paces").exists()) == (False, False)

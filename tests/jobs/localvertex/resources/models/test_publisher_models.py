@@ -9,25 +9,25 @@ from tests.jobs.localvertex.servers import PARENT, TINY_NAME
 GEMMA = "publishers/google/models/gemma3@gemma-3-270m"
 
 
-def listed(server, **request):
+def list_names(server, **request):
     pages = server.garden.list_publisher_models(vertex.ListPublisherModelsRequest(**request))
     return [f"{model.name}@{model.version_id}" for model in pages]
 
 
 def test_all_versions_over_pages(server):
-    names = listed(server, parent="publishers/*", list_all_versions=True, page_size=5)
+    names = list_names(server, parent="publishers/*", list_all_versions=True, page_size=5)
     assert len(names) == len(set(names)) > 15
     assert {GEMMA, TINY_NAME, "publishers/google/models/gemma3@gemma-3-27b-it"} <= set(names)
 
 
 def test_one_version_a_family_otherwise(server):
-    names = listed(server, parent="publishers/google")
+    names = list_names(server, parent="publishers/google")
     assert [name for name in names if "/gemma3@" in name] == [GEMMA]
 
 
 def test_filter_that_googles_own_client_sends(server):
     pattern = 'is_hf_wildcard(false) AND (model_user_id=~"(?i).*270M.*" OR display_name=~"(?i).*270M.*")'
-    assert listed(server, parent="publishers/*", list_all_versions=True, filter=pattern) == [GEMMA]
+    assert list_names(server, parent="publishers/*", list_all_versions=True, filter=pattern) == [GEMMA]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_filter_that_googles_own_client_sends(server):
     ],
 )
 def test_other_filters(server, expression, names):
-    assert listed(server, parent="publishers/*", list_all_versions=True, filter=expression) == names
+    assert list_names(server, parent="publishers/*", list_all_versions=True, filter=expression) == names
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_other_filters(server, expression, names):
 )  # fmt: skip
 def test_filters_that_are_not_known(server, expression):
     with pytest.raises(BadRequest, match="Invalid filter expression"):
-        listed(server, parent="publishers/*", filter=expression)
+        list_names(server, parent="publishers/*", filter=expression)
 
 
 def test_bad_order_and_name(server):
     with pytest.raises(BadRequest, match="Unknown field 'shoes' of a PublisherModel"):
-        listed(server, parent="publishers/*", order_by="shoes")
+        list_names(server, parent="publishers/*", order_by="shoes")
     with pytest.raises(BadRequest) as refused:
         server.garden.accept_publisher_model_eula(parent="projects/p1", publisher_model="gemma")
     assert refused.value.details[0]["fieldViolations"][0]["field"] == "publisher_model"

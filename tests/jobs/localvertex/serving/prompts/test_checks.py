@@ -9,7 +9,7 @@ from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.serving.prompts.checks import refusal, upstream_body
 
 
-def saved(kind):
+def save(kind):
     content = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(content, kind)
     return content.getvalue()
@@ -19,8 +19,8 @@ def uri(content, kind="png"):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-PNG = uri(saved("PNG"))
-HUGE = saved("BMP")[:18] + struct.pack("<ii", 6001, 4000) + saved("BMP")[26:]
+PNG = uri(save("PNG"))
+HUGE = save("BMP")[:18] + struct.pack("<ii", 6001, 4000) + save("BMP")[26:]
 
 
 def user(content):
@@ -35,7 +35,7 @@ def picture(url=PNG):
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def refused(body, *, images=False) -> str:
+def refuse(body, *, images=False) -> str:
     with pytest.raises(ApiError) as caught:
         upstream_body(body, images=images)
     assert caught.value.status == "INVALID_ARGUMENT"
@@ -60,7 +60,7 @@ def test_a_last_turn_of_the_assistant_is_continued_when_that_is_asked_for():
     ],
 )
 def test_a_continuation_is_asked_for_in_one_way(fields, turns):
-    assert refused({"messages": turns, **fields}) != ""
+    assert refuse({"messages": turns, **fields}) != ""
 
 
 def test_always_streams_with_usage_and_forwards_only_what_it_knows():
@@ -80,7 +80,7 @@ def test_always_streams_with_usage_and_forwards_only_what_it_knows():
     ],
 )  # fmt: skip
 def test_ranges(field, value):
-    assert refused({"messages": [user("hi")], field: value}).startswith(f"{field} must be ")
+    assert refuse({"messages": [user("hi")], field: value}).startswith(f"{field} must be ")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_ranges(field, value):
     ],
 )
 def test_messages(messages, word):
-    assert word in refused({"messages": messages})
+    assert word in refuse({"messages": messages})
 
 
 def test_text_parts_become_text():
@@ -129,29 +129,29 @@ def test_image_goes_through_when_the_model_reads_images():
         (picture("data:image/png;base64,aGVsbG8="), True, "not a PNG"),
         (picture(uri(b"\x89PNG\r\n\x1a\n....")), True, "not a PNG"),
         (picture(uri(HUGE)), True, "more than 24,000,000 pixels"),
-        (picture(uri(saved("WEBP")[:-9])), True, "not a PNG"),
+        (picture(uri(save("WEBP")[:-9])), True, "not a PNG"),
         (picture(None), True, "data: URI"),
     ],
 )
 def test_images(part, images, word):
-    assert word in refused({"messages": [user([part])]}, images=images)
+    assert word in refuse({"messages": [user([part])]}, images=images)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
 def test_what_llama_cpp_reads_is_not_touched(kind):
-    content = [picture(uri(saved(kind)))]
+    content = [picture(uri(save(kind)))]
     assert upstream_body({"messages": [user(content)]}, images=True)["messages"] == [user(content)]
 
 
 def test_webp_becomes_png():
-    body = upstream_body({"messages": [user([picture(uri(saved("WEBP")))])]}, images=True)
+    body = upstream_body({"messages": [user([picture(uri(save("WEBP")))])]}, images=True)
     url = body["messages"][0]["content"][0]["image_url"]["url"]
     sent = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
     assert (sent.format, sent.size) == ("PNG", (2, 2))
 
 
 def test_too_many_images():
-    assert "At most 16 images" in refused({"messages": [user([picture()] * 17)]}, images=True)
+    assert "At most 16 images" in refuse({"messages": [user([picture()] * 17)]}, images=True)
 
 
 def test_too_long_is_said_in_tokens():
@@ -193,4 +193,4 @@ def test_after_a_result_the_model_or_the_person_goes_on():
     ],
 )  # fmt: skip
 def test_malformed_tools_are_refused(fields, said):
-    assert said in refused({"messages": [user("a")], **fields})
+    assert said in refuse({"messages": [user("a")], **fields})

@@ -1,5 +1,6 @@
 import json
 import shutil
+import struct
 
 import pytest
 
@@ -29,6 +30,22 @@ def test_the_first_that_there_is(tmp_path):
     for number, text in enumerate(["[]", "{", '{"chat_template": [{"name": "default"}]}']):
         odd = folder(tmp_path / f"odd-{number}", tokenizer_config__json=text)
         assert chat_template(of_file, odd) == OWN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("chat_template.jinja", b"\xff"), ("tokenizer_config.json", b"[" * 100_000)]
+)
+def test_files_of_a_publisher_that_cannot_be_read_are_no_template(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert chat_template(tmp_path / "nothing.gguf", tmp_path) == OWN.read_text(encoding="utf-8")
+
+
+def test_a_template_of_a_file_is_no_longer_than_templates_are(tmp_path):
+    """Else a key within another text of the file would have all of its weights read."""
+    key = b"tokenizer.chat_template"
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, 2**60) + b"x" * 100)
+    assert chat_template(path) == OWN.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jobs.localvertex.serving.prompts.templates import OWN
 
 
-def rendered(messages, *, prompt=True):
+def render(messages, *, prompt=True):
     def fail(message):
         raise jinja2.TemplateError(message)
 
@@ -26,12 +26,12 @@ def assistant(content):
 
 def test_one_turn():
     expected = "<bos><start_of_turn>user\nHi there<end_of_turn>\n<start_of_turn>model\n"
-    assert rendered([user("  Hi there ")]) == expected
+    assert render([user("  Hi there ")]) == expected
 
 
 def test_system_is_folded_into_the_first_turn():
     turns = [{"role": "system", "content": "Be brief."}, user("a"), assistant("b"), user("c")]
-    assert rendered(turns, prompt=False) == (
+    assert render(turns, prompt=False) == (
         "<bos><start_of_turn>user\nBe brief.\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
         "<start_of_turn>user\nc<end_of_turn>\n"
     )
@@ -39,7 +39,7 @@ def test_system_is_folded_into_the_first_turn():
 
 def test_images_and_parts():
     parts = [{"type": "image"}, {"type": "text", "text": " What is it? "}]
-    assert rendered([user(parts)]) == (
+    assert render([user(parts)]) == (
         "<bos><start_of_turn>user\n<start_of_image>What is it?<end_of_turn>\n<start_of_turn>model\n"
     )
 
@@ -47,4 +47,4 @@ def test_images_and_parts():
 @pytest.mark.parametrize("turns", [[assistant("a")], [user("a"), user("b")]])
 def test_roles_take_turns(turns):
     with pytest.raises(jinja2.TemplateError, match="alternate"):
-        rendered(turns)
+        render(turns)
