@@ -12,5 +12,7 @@ def get_id() -> UUID:
 
 def lock() -> None:
     """Until the transaction ends: what looks at everybody's rows before it adds one, does so one after the other. The
-    row has to be there before the transaction begins, or each of the first two makes one."""
-    Installation.objects.select_for_update().get(pk=get_id())
+    row has to be there before the transaction begins, or each of the first two makes one. Where the first few made one
+    each at the same moment, all of them are locked: of any two transactions, the later one waits for the earlier."""
+    get_id()
+    list(Installation.objects.select_for_update().order_by("created_at", "pk"))

@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,7 +129,7 @@ def test_what_waits_for_it_finds_it_while_a_removal_is_refused(here, hub, tiny):
 def test_of_two_removals_at_the_same_time_one_finds_nothing(here, hub, tiny):
     hub.add(REPOSITORY, tiny)
     here.run()
-    others = []
+    others: list[Future[int]] = []
 
     def remove_too(model: str) -> list[str]:
         if not others:
@@ -139,6 +139,7 @@ def test_of_two_removals_at_the_same_time_one_finds_nothing(here, hub, tiny):
     with ThreadPoolExecutor(1) as pool:
         assert here.imports.remove(MODEL, remove_too) > 0
     error = others[0].exception()
+    assert isinstance(error, ApiError)
     assert (error.status, error.message) == ("NOT_FOUND", f"The model {MODEL} is not found.")
 
 
