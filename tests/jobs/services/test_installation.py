@@ -27,9 +27,10 @@ def test_where_two_rows_were_made_at_the_same_moment_the_second_transaction_wait
     assert locked.wait(10)
     other = Installation.objects.create()
     Installation.objects.filter(pk=other.pk).update(created_at=first.created_at - timedelta(seconds=1))
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '300ms'")
     with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '300ms'")
         installation.lock()
     done.set()
     holder.join()
+    connection.close()  # and with it the time limit
