@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SOON = 60_000
 WORDS = " ".join(f"word{number}" for number in range(900))
 CODE = "Read this:\n\n```python\nprint('<b>')\nprint(2)\n```\n\nand $a_1$.\n\n- مرحبا\n"
+LONG = f"${'a+' * 150}a$"
+CODE += f"\nA long formula is {LONG}.\n\n> {LONG}\n\n1. {LONG}\n"
 WATCH = """(words) => addEventListener("DOMContentLoaded", () => {
   globalThis.wrong = [];
   new MutationObserver(() => {
@@ -121,7 +123,8 @@ def test_code_is_copied_and_formulas_and_lists_are_readable(chat: Page, visit: V
     chat.get_by_role("button", name="Copy code").click()
     expect(chat.get_by_text("Copied", exact=True)).to_be_visible()
     assert chat.evaluate("navigator.clipboard.readText()") == "print('<b>')\nprint(2)\n"
-    expect(chat.locator(".turn.model math")).to_have_text("a1")
+    expect(chat.locator(".turn.model math").first).to_have_text("a1")
+    expect(chat.locator(".turn.model math")).to_have_count(4)
     assert chat.locator(".turn.model ul").evaluate("(list) => getComputedStyle(list).direction") == "rtl"
     visit.picture("chat-code-block")
 
