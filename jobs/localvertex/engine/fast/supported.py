@@ -65,6 +65,7 @@ def is_plain_lora(model: PeftModel) -> bool:
         isinstance(config, LoraConfig)
         and model.active_adapters == ["default"]
         and not (config.rank_pattern or config.alpha_pattern)
+        and config.bias == "none"
         and all(".lora_A." in name or ".lora_B." in name for name in trained)
     )
 
