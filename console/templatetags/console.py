@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from uuid import UUID
 
@@ -77,9 +77,14 @@ def icon(name: str, look: str = "") -> SafeString:
 @register.simple_tag
 def status(state: str, label: str | Promise = "", title: str = "") -> SafeString:
     """`label` is the state's own word (`job.get_state_display`); without one the code is made readable."""
-    look = LOOKS.get(str(state).upper(), WAITING)
-    words = label or str(state).replace("_", " ").capitalize()
     note = format_html(' title="{}"', title[:LONGEST_TITLE]) if title else ""
+    return _status(str(state), label, note, get_language())
+
+
+@lru_cache(maxsize=256, typed=True)
+def _status(state: str, label: str | Promise, note: str, language: str | None) -> SafeString:
+    look = LOOKS.get(state.upper(), WAITING)
+    words = label or state.replace("_", " ").capitalize()
     return format_html('<span class="st {}"{}>{}{}</span>', look.look, note, icon(look.icon), words)
 
 
@@ -142,9 +147,18 @@ def _exact(local: datetime, language: str | None) -> str:
 
 
 def relative(moment: datetime) -> str:
-    if timezone.now() - moment < timedelta(minutes=1):
+    now = timezone.now()
+    if (age := now - moment) < timedelta(minutes=1):
         return gettext("just now")
-    return gettext("%(span)s ago") % {"span": timesince(moment, depth=1)}
+    whole = next(unit for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)) if age >= unit)
+    return _since(age // whole * whole, now.date(), get_language())
+
+
+@lru_cache(maxsize=4096)
+def _since(age: timedelta, today: date, language: str | None) -> str:
+    """Rows of a list share their ages; of an age in months it depends on the day of today how many they are."""
+    end = datetime.combine(today, time(), UTC)
+    return gettext("%(span)s ago") % {"span": timesince(end - age, end, depth=1)}
 
 
 @register.filter

@@ -58,11 +58,12 @@ def job_row(
     """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
     place, endpoint = places.get(job.pk), ready.get(job.pk)
     is_paused = context["queue"].pause is not None
-    may_stop, moves = not policies.why_not_cancel(job), policies.list_moves(job, place)
+    live, moves = not job.is_terminal, policies.list_moves(job, place)
+    may_stop = live and not policies.why_not_cancel(job)
     return stencil(
         context,
         "tuning/row.html",
-        Kind(not job.is_terminal, may_stop, job.is_tuned, endpoint is not None, moves),
+        Kind(live, may_stop, job.is_tuned, endpoint is not None, moves),
         id=job.pk,
         name=job.display_name,
         endpoint=endpoint or "",

@@ -51,6 +51,12 @@ COUNTERS = (
     (StatusGroup.SUCCEEDED, _("Succeeded in 7 days"), "check_circle", "status:succeeded ended:7d"),
     (StatusGroup.FAILED, _("Failed in 7 days"), "error", "status:failed ended:7d"),
 )
+# What tells which of a job's checkpoints an endpoint serves.
+SERVING = (
+    *("main_model__artifact_uri", "main_model__endpoint", "main_model__job__state", "main_model__job__output_uri"),
+    *("main_model__job__checkpoints", "main_model__job__default_checkpoint"),
+    *("main_model__job__result_form", "main_model__job__result_folder"),
+)
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
 
 def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
     """A ready endpoint of the model that a job left, for those that have one, in one query."""
-    ready = Endpoint.objects.ready().filter(main_model__job__in=[job.pk for job in jobs])
-    ready = ready.select_related("main_model__job").defer("main_model__job__log_text", "main_model__job__data_stats")
+    ready = Endpoint.objects.ready().filter(main_model__job__in=[job.pk for job in jobs if job.is_tuned])
+    ready = ready.select_related("main_model__job").only(*SERVING)
     found = [(endpoint, endpoint.model.job) for endpoint in ready]
     return {job.pk: one.pk for one, job in found if job and checkpoints.filter_serving_model(job, [one])}
