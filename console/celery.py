@@ -28,6 +28,8 @@ from kombu.transport import redis
 from console import json_lines, pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+# Of Django's system checks, which import every page: half a second at the start of each worker. `make check` runs them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 logger = logging.getLogger(__name__)
 STARTED = datetime.now(UTC)

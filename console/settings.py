@@ -134,7 +134,7 @@ MIDDLEWARE = [
     "console.web.refusals.PlainRefusalMiddleware",
 ]
 
-ROOT_URLCONF = "console.urls"
+ROOT_URLCONF = "console.urls.pages"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

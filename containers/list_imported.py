@@ -37,7 +37,7 @@ def import_console() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     django.setup()
-    from console.urls import urlpatterns
+    from console.urls.pages import urlpatterns
     from jobs.vertex.sdk.clients import CLIENTS
 
     assert urlpatterns

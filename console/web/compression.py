@@ -4,12 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 TEXTS = ("text/html", "application/json")
+# The best is 11: that takes 0.7 s of processor at each start, this one 0.06 s and a twelfth more bytes.
+BROTLI_QUALITY = 8
+
+
+class QuickCompressor(Compressor):  # type: ignore[misc]
+    @staticmethod
+    def compress_brotli(data: bytes) -> bytes:
+        return bytes(brotli.compress(data, quality=BROTLI_QUALITY))
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
@@ -17,6 +27,9 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
 
     manifest_strict = False
     support_js_module_import_aggregation = True
+
+    def create_compressor(self, **options: Any) -> QuickCompressor:
+        return QuickCompressor(**options)
 
     def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The compressed copies and the list of names are written without regard to the modes that were chosen."""

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from django.urls import path
 from django.utils import timezone
 
-from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
+from console.urls.pages import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
 from console.web.middleware import read_typed
 from jobs import shortages
 from jobs.errors import NoRoom

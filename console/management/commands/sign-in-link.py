@@ -37,7 +37,7 @@ class Command(BaseCommand):
             token = accounts.issue_link(account(username), valid=timedelta(minutes=minutes))
         except DatabaseError as error:
             raise CommandError(advice(error)) from None
-        self.stdout.write(f"{address()}{reverse('sign-in-link', args=[token])}")
+        self.stdout.write(f"{address()}{reverse('sign-in-link', 'console.urls.accounts', args=[token])}")
         self.stderr.write(f"The link works once, within {minutes} minutes. Keep it private: it signs in as {username}.")
 
 

@@ -193,4 +193,4 @@ def sign_in_path() -> str:
     from jobs.services.accounts import accounts  # noqa: PLC0415  # not before the first process is on its way
 
     token = accounts.issue_link(accounts.owner(), valid=timedelta(hours=LINK_HOURS))
-    return reverse("sign-in-link", args=[token])
+    return reverse("sign-in-link", "console.urls.accounts", args=[token])

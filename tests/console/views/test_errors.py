@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.urls import path
 
-from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
+from console.urls.pages import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 

@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonRespons
 from django.test import Client
 from django.urls import path
 
-from console.urls import handler404, handler500, urlpatterns  # noqa: F401
+from console.urls.pages import handler404, handler500, urlpatterns  # noqa: F401
 from console.web.middleware import CONTENT_SECURITY_POLICY, etag
 from jobs.errors import DatasetRejected, InvalidTransition, NotAllowedNow
 
