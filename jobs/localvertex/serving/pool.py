@@ -122,7 +122,7 @@ class Serving:
 
     def offer(self, plan: Plan, check: Callable[[], object] = lambda: None) -> None:
         """Starts at its first request. What is served by that name already stays as it is. `check` raises where the
-        weights were taken away meanwhile: nothing is offered then, and whoever takes them away calls `stop` after it."""
+        weights were taken away meanwhile, after which `stop` is called: nothing is offered then."""
         if plan.name in self._served:
             return
         self.require_room(plan.needs(), "The model")
