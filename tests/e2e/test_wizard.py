@@ -248,6 +248,7 @@ def test_what_is_corrected_is_no_longer_called_wrong(person: Visit) -> None:
     expect(page.locator("#id_display_name")).not_to_have_attribute("aria-invalid", "true")
     expect(page.locator("#id_display_name")).to_be_focused()
     found = remarks(person)
+    person.picture("wizard-corrected")
     page.locator("#id_labels").fill("team=support")
     expect(box).to_have_count(0)
     page.get_by_role("button", name="Continue").click()

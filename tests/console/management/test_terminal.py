@@ -143,14 +143,14 @@ def test_a_terminal_that_takes_nothing_holds_up_no_process_and_loses_no_log(tmp_
     assert (left_out(shown[-2:]) != [], terminal.flush(5)) == (True, True)
 
 
-class Late:
+class Late(io.StringIO):
     """A stream whose writer has taken its first text when the others find no room."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.encoding, self.may_begin = stream, stream.encoding, threading.Event()
+    encoding = "utf-8"
 
-    def isatty(self) -> bool:
-        return False
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream, self.may_begin = stream, threading.Event()
 
     def fileno(self) -> int:
         self.may_begin.wait(20)
