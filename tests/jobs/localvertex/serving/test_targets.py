@@ -1,5 +1,7 @@
 """Models by their own names: `endpoints/openapi`, and `publishers/…/models/…` below a location."""
 
+import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -70,6 +72,26 @@ def test_a_model_whose_weights_are_not_here_says_how_to_get_them(server):
     path = "projects/p2/locations/us-central1/endpoints/openapi/chat/completions"
     refused = post(server, path, model=GATED, messages=MESSAGES)
     assert "has no weights on this machine. Download" in refused.json()["error"]["message"]
+
+
+class Withdrawn(BaseModels):
+    """Where a model is removed as soon as a request has found that its weights are still to be made ready."""
+
+    def get(self, model_id: str, how: str = "") -> Weights:
+        self.found = super().get(model_id, how)
+        self._weights = {}
+        return self.found
+
+
+def test_weights_that_were_withdrawn_meanwhile_are_not_made_ready(tmp_path):
+    (folder := tmp_path / "hf").mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = Withdrawn(tmp_path, [], {"me/x@1": folder}, [sys.executable, "-c", ""], 2**40)
+    with pytest.raises(ApiError, match="me/x@1 is being made ready on this machine"):
+        weights.require_servable("me/x@1")
+    for thread in [one for one in threading.enumerate() if one.name == "prepare"]:
+        thread.join(20)
+    assert (weights.found.state, (tmp_path / "base-models").exists()) == ("waiting", False)
 
 
 class TakenAway(BaseModels):
