@@ -23,6 +23,9 @@ TEXTS = (
     gettext_noop("unknown model"),
     gettext_noop("Only a tuning job that succeeded can be deployed. Wait until it has ended."),
     gettext_noop("A share is a whole number from 0 to 100."),
+    gettext_noop(
+        "In tokens, %(most)d if empty. The end of a longer row is cut off; a row without any of its answer is left out."
+    ),
     gettext_noop("Chats can't go by the proxy of HTTPS_PROXY: its address must begin with http://, not %s://."),
     gettext_noop("The credentials do not allow this. Ask for the role roles/aiplatform.user. (%s)"),
     gettext_noop("The endpoint cannot be reached by the proxy %(proxy)s of HTTPS_PROXY: %(reason)s"),

@@ -34,7 +34,7 @@ class CatalogueModel:
 
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
-    `imported_bytes`: on the disk of the local Vertex AI, into which it was imported; 0 of any other.
+    `imported_bytes`: on the disk of the local Vertex AI, into which it was imported; None of any other.
     `sampling`: what its endpoints take for temperature, top_p and top_k where a request does not say.
     `knows_tools`: whether its chat template has a place for tools; None when not told.
     `precisions`: of the model itself ("base") and of what a full tuning makes of it ("full").
@@ -55,7 +55,7 @@ class CatalogueModel:
     documents: Mapping[str, str] = field(default_factory=dict)
     paces: Mapping[str, Pace] = field(default_factory=dict)
     weight_bytes: int = 0
-    imported_bytes: int = 0
+    imported_bytes: int | None = None
     sampling: Mapping[str, float] = field(default_factory=dict)
     precisions: Mapping[str, tuple[Precision, ...]] = field(default_factory=dict)
     memory: Memory | None = None

@@ -17,8 +17,22 @@ export default class extends Controller {
 
   typed({ type, target }) {
     if (target.form !== this.element || target.type === "file") return;
+    this.correct(`id_${target.name}`);
     this.unsaved = {};
     this.later(type === "change" ? 0 : KEEP_MS);
+  }
+
+  // What is changed is no longer called wrong: the step judges it again when it is sent.
+  correct(id) {
+    const [field, told, hint] = ["", "_error", "_helptext"].map((end) => document.getElementById(id + end));
+    if (!told) return;
+    told.closest(".err").remove();
+    field?.removeAttribute("aria-invalid");
+    hint?.classList.remove("sr");
+    const box = this.element.querySelector(".errors");
+    for (const link of this.element.querySelectorAll(`.errors a[href="#${id}"]`)) link.parentElement.remove();
+    if (!box?.querySelector("li")) box?.remove();
+    else box.firstElementChild.textContent = box.dataset.rest;
   }
 
   later(pause) {

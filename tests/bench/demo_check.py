@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.models.packaged import SMOLLM
-from tests.bench.weights import wait_for_weights
+from tests.bench.weights import require_weights, wait_for_weights
 from tests.support import journey
 from tests.support.headless_client import Visitor
 from tests.support.running import GEMMA, ROOT, running
@@ -34,6 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", action="append", help="its name in the catalogue; may be repeated; default: both")
     models = parser.parse_args().model or [GEMMA, SMOLLM]
+    require_weights(models)
     held_out = json.loads((SAMPLES / "ahoy-heldout.json").read_text())
     refuse_prompts_of_the_data(held_out["prompts"])
     return max([check(model, held_out) for model in models])

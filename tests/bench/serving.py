@@ -26,6 +26,7 @@ import httpx
 
 from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, SLOTS, Child, Plan, launch
 from tests.bench.journey import kilobytes
+from tests.bench.pace import count_steps, measure_pace
 from tests.bench.page import BUSY, write
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.support.localservers import storage_emulator
@@ -244,11 +245,11 @@ def beside_training(server: LocalVertex) -> list[Figure]:
     asked.hyper_parameters = {"epoch_count": 20, "learning_rate": 0.001, "adapter_size": 4}
     name = server.create(job).name
     events = server.data / "tuning-jobs" / name.rpartition("/")[2] / "events.jsonl"
-    wait_for(lambda: steps(events) > 1, server.log, 180)
-    alone = pace(events, lambda: time.sleep(8))
+    wait_for(lambda: count_steps(events) > 1, server.log, 180)
+    alone = measure_pace(events, lambda: time.sleep(8))
     speeds: list[Speed] = []
     talk(*endpoint(server), tokens=2)
-    beside = pace(events, lambda: speeds.extend(talk(*endpoint(server)) for _ in range(ROUNDS)))
+    beside = measure_pace(events, lambda: speeds.extend(talk(*endpoint(server)) for _ in range(ROUNDS)))
     server.tuning.cancel_tuning_job(name=name)
     decodes = [speed.decode for speed in speeds]
     what = "chat beside a training of the 270M"
@@ -258,16 +259,6 @@ def beside_training(server: LocalVertex) -> list[Figure]:
         Figure("the training beside the chat ÷ alone", beside / alone, "≥", 0.6, "", f"alone {alone:.2f} steps/s"),
         Figure(f"{what}, slowest", min(decodes), "≥", 30, "tokens/s", f"of {len(decodes)} answers of {TOKENS} tokens"),
     ]
-
-
-def steps(events: Path) -> int:
-    return events.read_text().count('"event": "step"') if events.exists() else 0
-
-
-def pace(events: Path, work) -> float:
-    before, began = steps(events), time.monotonic()
-    work()
-    return (steps(events) - before) / (time.monotonic() - began)
 
 
 def spread(times: list[float], unit: str) -> str:

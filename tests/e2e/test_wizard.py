@@ -232,6 +232,37 @@ def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
     assert (found, [one for one in person.problems if not one.endswith(refused)]) == ([], [])
 
 
+def test_what_is_corrected_is_no_longer_called_wrong(person: Visit) -> None:
+    """Before the step is sent again."""
+    page, box = person.page, person.page.locator("#step-form .errors")
+    wait_for_models(person)
+    person.open("/tuning/new/")
+    page.locator("#id_display_name").fill("")
+    page.locator("#id_labels").fill("Not a label")
+    page.get_by_role("button", name="Continue").click()
+    expect(box).to_contain_text("2 things need your attention")
+    page.locator("#id_display_name").press_sequentially("Corrected")
+    expect(page.locator(".err")).to_have_count(1)
+    expect(box.locator("strong")).to_have_text("Still needs your attention")
+    expect(box.locator("li")).to_have_count(1)
+    expect(page.locator("#id_display_name")).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#id_display_name")).to_be_focused()
+    found = remarks(person)
+    person.picture("wizard-corrected")
+    page.locator("#id_labels").fill("team=support")
+    expect(box).to_have_count(0)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#wizard h2").first).to_have_text("Base model")
+    page.get_by_role("button", name="Continue").click()
+    expect(box).to_contain_text("One thing needs your attention")
+    page.locator("[name=base_model]").first.check()
+    expect(page.locator(".err")).to_have_count(0)
+    expect(box).to_have_count(0)
+    expect(page.locator("#id_base_model")).not_to_have_attribute("aria-invalid", "true")
+    refused = "the server responded with a status of 422 (Unprocessable Entity)"
+    assert (found + remarks(person), [one for one in person.problems if not one.endswith(refused)]) == ([], [])
+
+
 def test_a_folder_of_weights_is_chosen_in_the_panel(person: Visit) -> None:
     page = person.page
     wait_for_models(person)

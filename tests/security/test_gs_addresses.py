@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from jobs.models.fields.uris import at_or_above, canonical, format_gs_uri, is_inside, parse_gs_uri
+from jobs.models.fields.uris import at_or_above, canonical, format_gs_uri, is_inside, names_inside, parse_gs_uri
 
 pytestmark = pytest.mark.threat("T13")
 OWN = "gs://garden-local/tuning/users/7"
@@ -108,5 +108,7 @@ def test_a_folder_is_not_above_what_only_begins_as_it_does():
     assert [is_inside(uri, "gs://bucket/ann") for uri in ("gs://bucket/ann2", "gs://bucket/an", "gs://bucket")] == [
         False
     ] * 3
+    texts = ("In gs://b/ann.", "gs://b/ann/x: no", "gs://b/ann-2", "gs://b/ann.old", "gs://b/an", "gs://b/ann2", "")
+    assert [names_inside(text, "gs://b/ann") for text in texts] == [True, True, False, False, False, False, False]
     assert at_or_above("gs://bucket/a/b") == ["gs://bucket", "gs://bucket/a", "gs://bucket/a/b"]
     assert at_or_above("gs://bucket") == ["gs://bucket"]

@@ -97,8 +97,8 @@ def _does(job: TuningJob, found: Diagnosis, fix: str, spec: TuningSpec) -> str:
 
 def _from_where(job: TuningJob, wanted: Plan, spec: TuningSpec) -> str:
     begins = ngettext(
-        "A new job begins anew and trains %(count)d epoch, because no checkpoint can be used.",
-        "A new job begins anew and trains %(count)d epochs, because no checkpoint can be used.",
+        "A new job starts from the beginning and trains %(count)d epoch, because no checkpoint can be used.",
+        "A new job starts from the beginning and trains %(count)d epochs, because no checkpoint can be used.",
         spec.epochs,
     )
     if wanted.start:

@@ -9,7 +9,9 @@ from typing import IO, Any
 from jobs.localvertex.api.errors import ApiError, precondition
 
 MAX_HEADER = 256 * 2**20
-MAX_KEYS, MAX_TENSORS = 10_000, 1_000_000
+MAX_KEYS, MAX_TENSORS = 10_000, 2**16
+# In all lists together. The largest vocabulary has 262,144 tokens, and half a million merges of them.
+MAX_TEXTS = 2**21
 MAX_TEXT = 16 * 2**20
 MAX_DIMENSIONS = 4
 VERSIONS = (2, 3)
@@ -33,14 +35,16 @@ class Damaged(Exception):
 
 
 class Header:
-    """Reads no more than MAX_HEADER bytes, and none behind the end of the file."""
+    """Reads no more than MAX_HEADER bytes and MAX_TEXTS of lists, and nothing behind the end of the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._bytes_left, self._texts_left = MAX_HEADER, MAX_TEXTS
 
     def take(self, count: int) -> bytes:
-        if count > MAX_TEXT or self._file.tell() + count > MAX_HEADER:
+        if count > MAX_TEXT or count > self._bytes_left:
             raise Damaged("its header is far larger than that of a model")
+        self._bytes_left -= count
         found = self._file.read(count)
         if len(found) != count:
             raise Damaged("it ends in the middle of its header")
@@ -62,16 +66,22 @@ class Header:
         inner, count = self.number("<I"), self.number("<Q")
         if inner in SCALARS:
             size = struct.calcsize(SCALARS[inner]) * count
-            if self._file.tell() + size > MAX_HEADER:
+            if size > self._bytes_left:
                 raise Damaged("its header is far larger than that of a model")
             while size:
                 size -= len(self.take(min(size, MAX_TEXT)))
             return None
         if inner != TEXT:
             raise Damaged("it has a list of lists")
-        for _ in range(count):
-            self.text()
+        self._skip_texts(count)
         return None
+
+    def _skip_texts(self, count: int) -> None:
+        if count > self._texts_left:
+            raise Damaged(f"its lists have more than {MAX_TEXTS:,} texts, far more than a vocabulary")
+        self._texts_left -= count
+        for _ in range(count):
+            self.take(int.from_bytes(self.take(8), "little"))
 
 
 def read_gguf(path: Path) -> GgufFacts:

@@ -148,8 +148,8 @@ class Imports:
             self._jobs.pop(id, None)
         self._journal.forget(id)
 
-    def measure(self, model: str) -> int:
-        """Bytes of the disk that `remove` frees; 0 of what was not imported."""
+    def measure(self, model: str) -> int | None:
+        """Bytes of the disk that `remove` frees, also none; None of what was not imported."""
         return self._shelf.measure(model)
 
     def remove(self, model: str, list_uses: ListUses) -> int:

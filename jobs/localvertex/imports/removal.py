@@ -20,7 +20,6 @@ def remove(model: str, shelf: Shelf, weights: BaseModels, catalogue: Catalogue, 
     if catalogue.find(model) is None:  # somebody else has just removed it
         raise not_found(f"The model {model}")
     shelf.require(model)
-    freed = shelf.measure(model)
     _require_unused(model, list_uses)  # what waits for these weights would fail while they are withdrawn
     mine = weights.withdraw(model)
     try:
@@ -29,7 +28,7 @@ def remove(model: str, shelf: Shelf, weights: BaseModels, catalogue: Catalogue, 
         weights.add(mine)
         raise
     try:
-        shelf.remove(model)
+        freed = shelf.remove(model)
     except BaseException:
         weights.add(shelf.read_weights(model))  # what can be made again may be gone
         raise

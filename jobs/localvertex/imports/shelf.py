@@ -3,10 +3,9 @@
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from jobs.localvertex.models.weights import Weights, from_folder
 
 from .gguf import read_gguf
 from .listing import CONFIG
+from .places import delete, empty, measure, name_folder, parse_name, read_object
 from .source import Source
 
 log = logging.getLogger(__name__)
@@ -31,33 +31,37 @@ class Shelf:
     def __init__(self, data_dir: Path) -> None:
         self._folder, self._made = data_dir / "imported", data_dir / "base-models"
         self._quantized = data_dir / "quantized"
+        self._known: set[str] = set()  # also those whose folder somebody deleted meanwhile
 
     def load(self, weights: BaseModels) -> None:
-        """At the start of this program. A folder that was damaged is left out, and the log says why; what a cut-off
-        removal left goes."""
-        for folder in (self._made, self._quantized, self._folder):
-            for left in folder.glob(f"*{REMOVED}/"):
-                _empty(left)
-        for path in self._origins():
-            try:
-                weights.add(self._weights(str(_read(path)["id"]), path.parent))
-            except (OSError, ValueError, KeyError, TypeError, ApiError) as error:
-                log.error("%s is left out: %s", path.parent, error)
+        """At the start of this program. What a cut-off removal left goes."""
+        for folder in (self._made, self._quantized):
+            for left in folder.glob(f"*{REMOVED}"):
+                delete(left)
+        for left in self._folder.glob(f"*{REMOVED}"):
+            empty(left, ORIGIN)
+        for id in self._list_ids():
+            self._known.add(id)
+            weights.add(self.read_weights(id))
 
     def find(self, source: Source, commit: str, file: str) -> str:
         """The id of the same files, where they are here; empty where not."""
-        for path in self._origins():
+        for id in self._list_ids():
             try:
-                about = _read(path)
+                about = read_object(self._place(id) / ORIGIN)
             except (OSError, ValueError):
                 continue
             if (about.get("source"), about.get("commit"), about.get("file")) == (str(source), commit, file):
-                return str(about.get("id", ""))
+                return id
         return ""
 
-    def _origins(self) -> Iterator[Path]:
-        found = sorted(self._folder.glob(f"*/{ORIGIN}"))
-        return (path for path in found if not path.parent.name.endswith(REMOVED))
+    def _list_ids(self) -> Iterator[str]:
+        """Of what lies here, damaged or not."""
+        names = sorted(path.name for path in self._folder.glob("*") if not path.name.endswith(REMOVED))
+        return filter(None, map(parse_name, names))
+
+    def _place(self, id: str) -> Path:
+        return self._folder / name_folder(id)
 
     def choose_id(self, source: Source, origin: Mapping[str, Any], weights: BaseModels) -> str:
         """As Vertex AI numbers the versions of Hugging Face's models. What was removed gets its own number again, which
@@ -65,101 +69,126 @@ class Shelf:
         number = FIRST_VERSION
         while True:
             id = f"{source.family}@{number:03}"
-            if weights.find(id) is None and self._may_get(id, origin):
+            if weights.find(id) is None and not os.path.lexists(self._place(id)) and self._may_get(id, origin):
                 return id
             number += 1
 
     def _may_get(self, id: str, origin: Mapping[str, Any]) -> bool:
+        left = self._folder / f"{name_folder(id)}{REMOVED}"
         try:
-            return _read(self._folder / f"{_folder_name(id)}{REMOVED}" / ORIGIN) == {"id": id, **origin}
-        except FileNotFoundError:
-            return True
+            return not left.exists() or read_object(left / ORIGIN) == {"id": id, **origin}
         except (OSError, ValueError):
             return False  # whose it was is not known any more
 
-    def measure(self, id: str) -> int:
-        """Bytes of the disk that removing it frees; 0 of what was not imported. Files may come and go meanwhile."""
-        return sum(map(_measure, self._folders_of(id))) if self.is_here(id) else 0
+    def measure(self, id: str) -> int | None:
+        """Bytes of the disk that removing it frees; None of what was not imported."""
+        return sum(map(measure, self._places_of(id))) if self._was_imported(id) else None
 
     def require(self, id: str) -> None:
-        if not self.is_here(id):
+        if not self._was_imported(id):
             raise precondition(f"{id} was not imported, and only imported models can be removed. Choose one of them.")
 
+    def _was_imported(self, id: str) -> bool:
+        return id in self._known or os.path.lexists(self._place(id))
+
     def is_here(self, id: str) -> bool:
-        return (self._folder / _folder_name(id) / ORIGIN).is_file()
+        return (self._place(id) / ORIGIN).is_file()
 
-    def _folders_of(self, id: str) -> list[Path]:
+    def _places_of(self, id: str) -> list[Path]:
         """What can be made again comes first."""
-        made = (self._made / _folder_name(id), self._quantized / id.replace("/", "--"))
-        return [*(folder for folder in made if folder.is_dir()), self._folder / _folder_name(id)]
+        places = (self._made / name_folder(id), self._quantized / id.replace("/", "--"), self._place(id))
+        return [place for place in places if os.path.lexists(place)]
 
-    def remove(self, id: str) -> None:
-        """All or nothing: the last rename takes it away, and a restart before that finds it here. Nothing is written,
-        so that it works on a full disk. ORIGIN stays: it tells whose number that was."""
-        moves = [(folder, folder.with_name(f"{folder.name}{REMOVED}")) for folder in self._folders_of(id)]
-        for folder, target in moves:
+    def remove(self, id: str) -> int:
+        """Bytes of the disk that this frees. All or nothing: the last rename takes it away, and a restart before that
+        finds it here. Nothing is written, so that it works on a full disk. ORIGIN stays: it tells whose number that
+        was. Where it is gone already, an empty folder says that nobody knows."""
+        freed = self.measure(id) or 0
+        moves = [(place, place.with_name(f"{place.name}{REMOVED}")) for place in self._places_of(id)]
+        for place, target in moves:
             shutil.rmtree(target, ignore_errors=True)
-            self.move(folder, target)
-        for _folder, target in moves:
-            _empty(target)
+            self.move(place, target)
+        self._known.discard(id)
+        mark = self._folder / f"{name_folder(id)}{REMOVED}"
+        for _place, target in moves:
+            if target != mark:
+                delete(target)
+                freed -= _measure_left(target)
+        empty(mark, ORIGIN)
+        return freed - _measure_left(mark)
 
-    def move(self, folder: Path, target: Path) -> None:
-        os.rename(folder, target)
+    def move(self, place: Path, target: Path) -> None:
+        os.rename(place, target)
 
     def put(self, id: str, files: Path, origin: Mapping[str, Any], card: Mapping[str, Any]) -> Path:
         """All or nothing: the folder gets its name here when everything is in it."""
         (files / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), encoding="utf-8")
         (files / ORIGIN).write_text(json.dumps({"id": id, **origin}), encoding="utf-8")
         self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._folder / _folder_name(id)
+        target = self._place(id)
         os.rename(files, target)
         return target
 
     def read_weights(self, id: str) -> Weights:
-        return self._weights(id, self._folder / _folder_name(id))
+        """Those of a damaged folder can be neither served nor tuned, and say why."""
+        folder = self._place(id)
+        try:
+            if read_object(folder / ORIGIN).get("id") != id:
+                raise ValueError(f"{ORIGIN} is of another model.")
+            check_card(id, read_object(folder / CARD))
+            return self._weights(id, folder)
+        except OSError as error:
+            return self._damaged(id, f"{Path(error.filename or folder).name} cannot be read: {error.strerror}.")
+        except ApiError as error:
+            return self._damaged(id, error.message)
+        except ValueError as error:
+            return self._damaged(id, str(error).replace(f"{folder} ", "its folder "))
+
+    def _damaged(self, id: str, why: str) -> Weights:
+        log.error("%s is damaged: %s", self._place(id), why)
+        message = f"The files of this model are damaged: {why} Remove the model, and import it again."
+        none = self._place(id) / "none"
+        card = {"display_name": id, "summary": message}
+        return Weights(id, none, none / WHOLE, state="failed", message=message, card=card)
 
     def show(self, id: str, folder: Path, weights: BaseModels, catalogue: Catalogue) -> None:
         """From here on it can be deployed and tuned."""
         here = self._weights(id, folder)
         catalogue.add(id, here.card, tunable=here.can_train, images=here.images)
         catalogue.with_machine(id, LOCAL_MACHINE)
+        self._known.add(id)
         weights.add(here)
         weights.prepare_soon(here)
 
     def _weights(self, id: str, folder: Path) -> Weights:
         """A GGUF file alone is made ready for tuning where its architecture is a known family's."""
-        made = self._made / _folder_name(id)
+        made = self._made / name_folder(id)
         here = from_folder(id, folder, made)
-        if (folder / CONFIG).is_file() or read_gguf(folder / WHOLE).architecture not in ARCHITECTURES:
+        if (folder / CONFIG).is_file():
+            if not here.servable and not here.model_type:
+                raise ValueError(f"{CONFIG} cannot be read.")
+            return here
+        if read_gguf(folder / WHOLE).architecture not in ARCHITECTURES:
             return here
         return Weights(id, made / "hf", folder / WHOLE, here.mmproj, card=here.card)
 
 
-def _measure(folder: Path) -> int:
-    size = 0
-    for place, _folders, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                size += os.lstat(os.path.join(place, name)).st_size
-    return size
+def check_card(id: str, card: dict[str, Any]) -> None:
+    """Raises ValueError for what the catalogue could not show."""
+    catalogue = Catalogue([])
+    try:
+        catalogue.add(id, card)
+        model = catalogue.get(id)
+        texts = (model.display_name, model.summary, model.parameters, model.weights, *astuple(model.licence)[:2])
+        is_whole = type(model.context_tokens) is int and all(isinstance(text, str) for text in texts)
+    except (TypeError, ValueError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"{CARD} is not as it was written.")
 
 
-def _empty(folder: Path) -> None:
-    """Except ORIGIN. What is in the way now goes at the next start."""
-    with suppress(OSError):
-        for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != ORIGIN:
-                path.unlink()
-        if not (folder / ORIGIN).exists():
-            folder.rmdir()
-
-
-def _folder_name(id: str) -> str:
-    return re.sub(r"[/@]", "--", id)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
+def _measure_left(place: Path) -> int:
+    left = measure(place) - measure(place / ORIGIN)
+    if left:
+        log.warning("%s could not be deleted: %d bytes are left", place, left)
+    return left

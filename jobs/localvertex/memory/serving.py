@@ -15,7 +15,8 @@ CACHE_BYTES = 2
 BATCH = 512
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
-_LONGEST_TEXT = _LONGEST_LIST = 1 << 20
+_LONGEST_TEXT = 1 << 20
+MOST_VALUES = 1 << 20  # before the vocabulary, those of lists among them: half a million merges may be there
 
 
 def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, slots: int) -> int:
@@ -76,42 +77,60 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         status = path.stat()
         return _read(path, status.st_mtime_ns, status.st_size)
-    except (OSError, ValueError, struct.error):
+    except OSError:
         return {}
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
-    """The header's whole numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
+    """The header's whole numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`;
+    nothing of what is no GGUF file."""
+    try:
+        with path.open("rb") as file:
+            return _Header(file).read()
+    except (ValueError, struct.error):
+        return {}
 
-    Raises ValueError or struct.error for what is no GGUF file."""
-    facts: dict[str, Any] = {}
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise ValueError(path)
-        _version, _tensors, count = struct.unpack("<IQQ", file.read(20))
+
+class _Header:
+    """Raises ValueError or struct.error for what is no GGUF file, or has no end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, MOST_VALUES
+
+    def read(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        if self._file.read(4) != b"GGUF":
+            raise ValueError
+        _version, _tensors, count = struct.unpack("<IQQ", self._file.read(20))
+        self._count(count)
         for _ in range(count):
-            key = _text(file)
-            (kind,) = struct.unpack("<I", file.read(4))
+            key = _text(self._file)
+            (kind,) = struct.unpack("<I", self._file.read(4))
             if key == "tokenizer.ggml.tokens":
-                facts["vocabulary"] = struct.unpack("<IQ", file.read(12))[1]
+                facts["vocabulary"] = struct.unpack("<IQ", self._file.read(12))[1]
                 return facts
-            value = _value(file, kind)
+            value = self._value(kind)
             if type(value) is int or key == "general.architecture":  # of a stranger's file, anything may be a text
                 facts[key.partition(".")[2]] = value
-    return facts
+        return facts
+
+    def _value(self, kind: int) -> Any:
+        """Of a list: its largest value, for numbers that differ between layers. llama.cpp reads no lists of lists."""
+        if kind != _LIST:
+            return _single(self._file, kind)
+        inner, count = struct.unpack("<IQ", self._file.read(12))
+        self._count(count)
+        return max((_single(self._file, inner) for _ in range(count)), default=0)
+
+    def _count(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise ValueError(values)
 
 
-def _value(file: BinaryIO, kind: int) -> Any:
-    """Of a list: its largest value, for numbers that differ between layers. llama.cpp reads no lists of lists."""
-    if kind == _TEXT:
-        return _text(file)
-    if kind != _LIST:
-        return _number(file, kind)
-    inner, count = struct.unpack("<IQ", file.read(12))
-    if inner == _LIST or count > _LONGEST_LIST:
-        raise ValueError(inner, count)
-    return max((_value(file, inner) for _ in range(count)), default=0)
+def _single(file: BinaryIO, kind: int) -> Any:
+    return _text(file) if kind == _TEXT else _number(file, kind)
 
 
 def _number(file: BinaryIO, kind: int) -> Any:

@@ -126,9 +126,10 @@ class BaseModels:
             self.prepare_soon(weights)
 
     def prepare_soon(self, *wanted: Weights) -> None:
-        """One after the other; what somebody waits for goes before the rest."""
+        """One after the other; what somebody waits for goes before the rest, and what was withdrawn meanwhile never."""
         with self._changed:
-            self._queue[:0] = [weights for weights in wanted if weights.state == "waiting"]
+            here = [weights for weights in wanted if self._weights.get(weights.id) is weights]
+            self._queue[:0] = [weights for weights in here if weights.state == "waiting"]
             if self._preparing or not self._queue:
                 return
             self._preparing = True

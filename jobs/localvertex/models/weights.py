@@ -77,7 +77,7 @@ class Weights:
     def _config(self) -> dict[str, Any]:
         try:
             config = json.loads((self.hf / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return config if isinstance(config, dict) else {}
 
@@ -121,8 +121,7 @@ def from_folder(model_id: str, place: Path, made: Path) -> Weights:
     """A folder with `model.gguf` (or one GGUF file of any name), Hugging Face files, or both; or a GGUF file.
     `made` is where GGUF files go that are converted from Hugging Face files: never into a folder of somebody else."""
     folder = place.parent if place.is_file() else place
-    card_path = folder / "model-card.json"
-    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() and place.is_dir() else {}
+    card = _read_card(folder / "model-card.json") if place.is_dir() else {}
     is_original = place.is_dir() and (place / "config.json").is_file()
     hf = place / "none" if place.is_file() else folder
     weights = Weights(model_id, hf, _gguf_of(place, made), card=card, is_original=is_original)
@@ -139,6 +138,18 @@ def from_folder(model_id: str, place: Path, made: Path) -> Weights:
         why = f"holds a {weights.model_type} model, and only {TITLES}" if foreign else "lacks a config.json, so it"
         weights.message = "" if tunable else f"{place} {why} can{'' if foreign else 'not'} be tuned."
     return weights
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        card = None
+    if not isinstance(card, dict):
+        raise ValueError(f"{path} cannot be read: it is no JSON object.")
+    return card
 
 
 def _gguf_of(place: Path, made: Path) -> Path:

@@ -120,13 +120,15 @@ class Serving:
             if self._fits(served):
                 self._launch(served)
 
-    def offer(self, plan: Plan) -> None:
-        """Starts at its first request. What is served by that name already stays as it is."""
+    def offer(self, plan: Plan, check: Callable[[], object] = lambda: None) -> None:
+        """Starts at its first request. What is served by that name already stays as it is. `check` raises where the
+        weights were taken away meanwhile, after which `stop` is called: nothing is offered then."""
         if plan.name in self._served:
             return
         self.require_room(plan.needs(), "The model")
         need = plan.need()
         with self._lock:
+            check()
             if plan.name not in self._served:
                 self._served[plan.name] = Served(plan, self.folder(plan.name), need)
 

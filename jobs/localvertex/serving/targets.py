@@ -73,7 +73,7 @@ class Targets:
         own = name_of(model.resource_name, model.publisher)
         mmproj = str(weights.mmproj) if weights.mmproj else None
         plan = Plan(own, str(weights.gguf), mmproj, hf=str(weights.hf), alias=model.id, sampling=weights.sampling)
-        self._serving.offer(plan)
+        self._serving.offer(plan, lambda: self._weights.get(model.id, model.how_to_get))
         return Target(name, plan)
 
     def require_known(self, parent: str, name: str) -> CatalogueModel:

@@ -51,6 +51,11 @@ def is_inside(uri: str, folder: str) -> bool:
     return uri == folder or uri.startswith(f"{folder}/")
 
 
+def names_inside(text: str, folder: str) -> bool:
+    """Whether a sentence names `folder` or what lies in it. A name may go on with a dot, a sentence ends with one."""
+    return re.search(rf"{re.escape(folder)}(?![.]*[\w+@~=%-])", text) is not None
+
+
 def _check_bucket(bucket: str) -> None:
     if not bucket:
         raise ValueError(_("Enter the name of a bucket after gs://."))

@@ -76,7 +76,8 @@ def check_can_import(user: User) -> None:
 
 
 def is_imported(model: PublisherModel) -> bool:
-    return bool(model.data.get("imported_bytes"))
+    """Also one whose files somebody deleted, which takes no room any more."""
+    return "imported_bytes" in model.data
 
 
 def why_not_remove(user: User, model: PublisherModel, blocking: Iterable[str]) -> str:

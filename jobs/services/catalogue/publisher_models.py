@@ -79,7 +79,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
             "weight_bytes": model.weight_bytes,
-            **({"imported_bytes": model.imported_bytes} if model.imported_bytes else {}),
+            **({} if model.imported_bytes is None else {"imported_bytes": model.imported_bytes}),
             **({"sampling": dict(model.sampling)} if model.sampling else {}),
             **({} if model.knows_tools is None else {"knows_tools": model.knows_tools}),
             "precisions": {name: [asdict(one) for one in several] for name, several in model.precisions.items()},

@@ -168,7 +168,7 @@ def _part(dataset: Dataset, part: DatasetPart, file: IO[bytes], recipe: dict[str
     words = {"name": dataset.name[:100], "part": part.label}
     share = recipe["share"] if part == DatasetPart.VALIDATION else 100 - recipe["share"]
     about = {"share": share, "name": dataset.name, "version": dataset.version, "seed": recipe["seed"]}
-    note = _("%(share)d %% of the rows of %(name)s, version %(version)d, with seed %(seed)d.") % about
+    note = _("%(share)d%% of the rows of %(name)s, version %(version)d, with seed %(seed)d.") % about
     stem = Path(dataset.file_name).stem[:200]
     return datasets.create(
         dataset.owner,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from jobs.models import TuningJob
+from jobs.models.fields.uris import names_inside
 from jobs.services.catalogue import regions
 from jobs.services.tuning import observe
 from jobs.states import TUNED, TuningState
@@ -96,7 +97,7 @@ def _check_places(job: TuningJob, cause: Cause, reason: str) -> Cause:
     """What is not found need not be the job: a reason may name its output directory, or another place in a bucket."""
     if cause not in (Cause.VANISHED, Cause.UNKNOWN):
         return cause
-    if job.output_uri and job.output_uri.rstrip("/") in reason:
+    if job.output_uri and names_inside(reason, job.output_uri.rstrip("/")):
         return Cause.OUTPUT
     is_the_job = job.resource_name and "gs://" not in reason
     return cause if is_the_job or job.error_code != "NOT_FOUND" else Cause.UNKNOWN

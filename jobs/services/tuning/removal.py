@@ -14,6 +14,7 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Notification, NotificationSubject, OutputListing, TuningJob, Visibility
+from jobs.models.fields.uris import is_inside
 from jobs.services import audit
 from jobs.services.catalogue import policies as catalogue
 from jobs.services.remote.row_claim import NOW, Claim, Outcome
@@ -46,13 +47,19 @@ class Uses:
 
 
 def uses_of(job: TuningJob) -> Uses:
-    below = f"{job.output_uri.rstrip('/')}/"
+    folder = job.output_uri.rstrip("/")
+    below = f"{folder}/"
     models = DeployedModel.objects.select_related("endpoint").filter(Q(job=job) | Q(artifact_uri__startswith=below))
     jobs = TuningJob.objects.filter(custom_base_model__startswith=below).exclude(pk=job.pk).rows()
     uses = Uses(job.owner_id)
     for model in models:
+        # SQLite takes capitals for small letters here.
+        if model.job_id != job.pk and not is_inside(model.artifact_uri, folder):
+            continue
         (uses.serving if model.state in DEPLOYED_LIVE else uses.served).append(model)
     for one in jobs.exclude(visibility=Visibility.DELETED):
+        if not is_inside(one.custom_base_model, folder):
+            continue
         (uses.training if one.state in TUNING_LIVE else uses.trained).append(one)
     return uses
 

@@ -1,5 +1,7 @@
 """The sentences of the rules that forms say, too, about what cannot be read as a value at all."""
 
+from django.utils.formats import number_format
+
 from jobs.models import TuningMode
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.models.runs.settings import MOST_DECAY, MOST_SEED, MOST_WARMUP, SHORTEST_ROW
@@ -142,9 +144,9 @@ def max_seq_length(facts: TuningFacts) -> str:
 
 def max_seq_length_help(facts: TuningFacts) -> str:
     sentence = _(
-        "In tokens, %(most)d if empty. The end of a longer row is cut off; a row without any of its answer is left out."
+        "In tokens, %(most)s if empty. The end of a longer row is cut off; a row without any of its answer is left out."
     )
-    return sentence % {"most": facts.max_sequence_tokens}
+    return sentence % {"most": number_format(facts.max_sequence_tokens, force_grouping=True)}
 
 
 def no_endpoint() -> str:

@@ -176,7 +176,7 @@ def _model(model: Any) -> CatalogueModel:
         paces=_paces(documents.get("training pace", "")),
         memory=parse_memory(documents.get("memory", "")),
         weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
-        imported_bytes=_number(documents.get("imported bytes", ""), MAX_SIZE_DIGITS),
+        imported_bytes=_number(told, MAX_SIZE_DIGITS) if (told := documents.get("imported bytes")) else None,
         sampling=_sampling(documents.get("sampling", "")),
         knows_tools={"yes": True, "no": False}.get(documents.get("tools", "")),
         precisions=_precisions(documents.get("quantizations", "")),

@@ -1,3 +1,4 @@
+import fcntl
 import io
 import json
 import os
@@ -5,12 +6,16 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 import threading
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from console.management.terminal import Terminal
+
+NOTICE = re.compile(r"\((\d+) lines? (?:is|are) left out here; the logs have all of them\.\)")
 
 
 class Screen(io.StringIO):
@@ -105,6 +110,10 @@ class Stuck:
             text += os.read(self.reader, 65_536).decode()
         return text.splitlines()
 
+    def count_waiting(self) -> int:
+        """Bytes that it was given and that nobody has read."""
+        return int.from_bytes(fcntl.ioctl(self.reader, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def close(self) -> None:
         os.close(self.reader)
         self.stream.close()
@@ -129,10 +138,42 @@ def test_a_terminal_that_takes_nothing_holds_up_no_process_and_loses_no_log(tmp_
     assert (reader.is_alive(), terminal.flush(0.1)) == (False, False)
     assert (tmp_path / "web.log").read_text().count("\n") == 2000
     shown = stuck.read("Stopped.\n")
-    notice = re.fullmatch(r"\((\d+) lines are left out here; the logs have all of them\.\)", shown[-2])
     assert (shown[0], shown[1], shown[-1]) == ("Starting.", f"web     │ {line}", "Stopped.")
-    assert len(shown) - 3 + int(notice[1]) == 2000
-    assert terminal.flush(5)
+    assert shown[1:-1].count(f"web     │ {line}") + sum(left_out(shown)) == 2000
+    assert (left_out(shown[-2:]) != [], terminal.flush(5)) == (True, True)
+
+
+class Late(io.StringIO):
+    """A stream whose writer has taken its first text when the others find no room."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream, self.may_begin = stream, threading.Event()
+
+    def fileno(self) -> int:
+        self.may_begin.wait(20)
+        return self.stream.fileno()
+
+
+def test_lines_that_are_left_out_at_two_times_are_counted_twice(tmp_path, stuck):
+    """As where the writer comes late on a busy machine: the terminal takes some, and then nothing any more."""
+    late, line = Late(stuck.stream), "x" * 999
+    terminal = Terminal(tmp_path, late, screen_size=150_000)
+    terminal.say("Starting.")
+    terminal.follow("web", io.BytesIO(f"{line}\n".encode() * 200), echo=True).join(20)
+    late.may_begin.set()
+    assert eventually(lambda: stuck.count_waiting() > len("Starting.\n"))
+    terminal.follow("web", io.BytesIO(f"{line}\n".encode() * 200), echo=True).join(20)
+    terminal.say("Stopped.")
+    shown = stuck.read("Stopped.\n")
+    assert (len(left_out(shown)), shown.count(f"web     │ {line}") + sum(left_out(shown))) == (2, 400)
+
+
+def left_out(shown: list[str]) -> list[int]:
+    """By each notice of them."""
+    return [int(notice[1]) for line in shown if (notice := NOTICE.fullmatch(line))]
 
 
 def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(tmp_path, stuck):

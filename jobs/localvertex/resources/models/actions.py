@@ -126,7 +126,7 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
         "Runs here": "yes" if weights else "no",
         "Quantizations": _quantizations(parts, weights) if weights else "",
         "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
-        "Imported bytes": str(_measure_import(parts, model) or ""),
+        "Imported bytes": _measure_import(parts, model),
         "Sampling": json.dumps(weights.sampling) if weights and weights.sampling else "",
         "Tools": "" if parts.instant or weights is None else _tools(weights),
     }
@@ -145,8 +145,9 @@ def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
 
 
-def _measure_import(parts: Parts, model: CatalogueModel) -> int:
-    return parts.imports.measure(model.id) if parts.imports else 0
+def _measure_import(parts: Parts, model: CatalogueModel) -> str:
+    size = parts.imports.measure(model.id) if parts.imports else None
+    return "" if size is None else str(size)
 
 
 def _tools(weights: Weights) -> str:

@@ -55,6 +55,13 @@ def test_from_the_page_of_the_model_to_the_free_disk(
     assert "every 2s" not in page.content.decode()
 
 
+def test_a_model_whose_files_are_gone_is_removed_all_the_same(visitor: Client, model: PublisherModel) -> None:
+    PublisherModel.objects.update(data={"imported_bytes": 0})
+    assert f'href="{PAGE}"' in visitor.get(MODEL_PAGE).content.decode()
+    assert visitor.post(PAGE, {"model": NAME, "confirm": "Tiny"}).status_code == 303
+    assert ModelImport.objects.get().state == "REMOVING"
+
+
 def test_without_its_name_nothing_is_removed(visitor: Client, model: PublisherModel) -> None:
     for typed in ({}, {"confirm": "Tin"}):
         response = visitor.post(PAGE, {"model": NAME, **typed})

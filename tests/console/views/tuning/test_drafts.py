@@ -198,7 +198,7 @@ def test_a_job_that_goes_on_is_not_called_ended(signed_in, local):
     )  # fmt: skip
     place = signed_in.post(f"/tuning/jobs/{job.pk}/continue/", {"checkpoint": "1"})["Location"]
     content = " ".join(signed_in.get(place).content.decode().split())
-    assert "Continues from Captain, checkpoint 1 of epoch 1, whose job goes on meanwhile." in content
+    assert "Continues from Captain, checkpoint 1 of epoch 1. The original job keeps running." in content
     assert "Resumes" not in content
     offered = signed_in.get(place.replace("deployment", "base-model")).content.decode()
     option = offered.partition(" selected>")[2].partition("</option>")[0]

@@ -64,7 +64,7 @@ def points(job, *rows):
 
 def test_a_running_job_shows_where_it_is(visitor):
     text = fragment(visitor, running(train_loss=1.5, eval_loss=1.75))
-    for shown in ("2 / 3", "140 / 420", "33 %", "1.500", "1.750", "≈ 9 min 20 s"):
+    for shown in ("2 / 3", "140 / 420", "33%", "1.500", "1.750", "≈ 9 min 20 s"):
         assert shown in text
 
 

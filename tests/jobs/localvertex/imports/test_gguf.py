@@ -44,6 +44,7 @@ def header(tensors: int = 1, keys: int = 1, version: int = 3) -> bytes:
     return b"GGUF" + struct.pack("<IQQ", version, tensors, keys)
 
 
+FEW = struct.pack("<IQ", 8, 3) + bytes(3 * 8)
 BEHIND = struct.pack("<Q", 1) + b"t" + struct.pack("<IQIQ", 1, 4, 0, 2**40)
 WIDE = struct.pack("<Q", 1) + b"t" + struct.pack("<I", 2**31)
 
@@ -56,11 +57,17 @@ WIDE = struct.pack("<Q", 1) + b"t" + struct.pack("<I", 2**31)
         (header(version=99), "its version 99 is not known here"),
         (header(tensors=0), "it says that it has 0 tensors"),
         (header(tensors=2**60), "it says that it has"),
+        (header(tensors=2**16 + 1), "it says that it has 65537 tensors and 1 keys"),
         (header(keys=2**60), "it says that it has"),
         (header() + struct.pack("<Q", 2**60), "far larger than that of a model"),
         (header() + key("a", 8, struct.pack("<Q", 2**40)), "far larger than that of a model"),
         (header() + key("a", 9, struct.pack("<IQ", 4, 2**50)), "far larger than that of a model"),
-        (header() + key("a", 9, struct.pack("<IQ", 8, 2**50)), "it ends in the middle"),
+        (header() + key("a", 9, struct.pack("<IQ", 8, 2**50)), "more than 2,097,152 texts, far more than a vocabulary"),
+        (
+            header(keys=2) + key("a", 9, FEW) + key("b", 9, struct.pack("<IQ", 8, 2**21 - 2)),
+            "more than 2,097,152 texts",
+        ),
+        (header() + key("a", 9, struct.pack("<IQ", 8, 2**20)), "it ends in the middle"),
         (header() + key("a", 9, struct.pack("<IQ", 9, 1)), "it has a list of lists"),
         (header() + key("a", 77, b""), "the unknown kind 77"),
         (header(keys=0) + WIDE, "a tensor of 2147483648 dimensions"),

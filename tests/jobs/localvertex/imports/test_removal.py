@@ -1,9 +1,16 @@
 """Imported models that are removed: from the catalogue and from the disk, or not at all."""
 
+import json
+import os
 import resource
+import shutil
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -11,8 +18,13 @@ from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.imports.removal import remove
 from jobs.localvertex.imports.shelf import Shelf
 from tests.jobs.localvertex.imports.test_importer import MODEL, REPOSITORY, Here, here
+from tests.support.share import one_of
 
 __all__ = ["here"]
+FOLDER = "imported/hf-acme--tiny-gemma--001"
+GOOGLES = "google/gemma3@gemma-3-27b-it"
+Damage: TypeAlias = Callable[[Path], object]
+NOBODY = 65534
 LEFT = "imported/hf-acme--tiny-gemma--001~removed/origin.json"  # whose number it was
 
 
@@ -41,7 +53,7 @@ def test_it_leaves_the_catalogue_and_the_disk(here, hub, tiny):
     assert here.imports.remove(MODEL, list_nothing) == whole
     assert names_of(here) == ([], [])
     assert files_of(here.data) == {LEFT}
-    assert here.imports.measure(MODEL) == 0
+    assert here.imports.measure(MODEL) is None
 
 
 def test_it_works_on_a_full_disk(here, hub, tiny):
@@ -150,6 +162,106 @@ def test_weights_that_are_being_made_ready_are_not_taken_away(here, hub, tiny):
     with pytest.raises(ApiError, match="is being made ready on this machine. Try again in a moment."):
         here.imports.remove(MODEL, list_nothing)
     assert names_of(here) == ([MODEL], [MODEL])
+
+
+def delete(*names: str) -> Damage:
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
+def write(name: str, text: str) -> Damage:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def put_a_file_in_its_place(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("x")
+
+
+DEEP = "[" * 100_000
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "no config": (delete("config.json", "model.gguf"), "its folder holds neither model.gguf nor config.json"),
+    "a config of nothing": (write("config.json", "{"), ""),
+    "a config of nothing alone": (lambda folder: [delete("model.gguf")(folder), write("config.json", DEEP)(folder)],
+                                  "config.json cannot be read."),
+    "no weights": (delete("model.safetensors", "model.gguf"), ""),
+    "no card": (delete("model-card.json"), "model-card.json cannot be read: No such file or directory."),
+    "a card of nothing": (write("model-card.json", DEEP), "model-card.json cannot be read: it is no JSON object."),
+    "a card of a number": (write("model-card.json", '{"display_name": 7}'), "model-card.json is not as it was written"),
+    "a card of strange terms": (write("model-card.json", '{"licence": {"a": 1}}'), "model-card.json is not as it was"),
+    "no origin": (delete("origin.json"), "origin.json cannot be read: No such file or directory."),
+    "an origin of nothing": (write("origin.json", DEEP), "origin.json cannot be read: it is no JSON object."),
+    "an origin of another": (write("origin.json", json.dumps({"id": GOOGLES})), "origin.json is of another model."),
+    "an empty folder": (lambda folder: [shutil.rmtree(folder), folder.mkdir()], "origin.json cannot be read"),
+    "a file in its place": (put_a_file_in_its_place, "origin.json cannot be read: Not a directory."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", one_of(3, DAMAGES))
+def test_a_damaged_model_is_removed(here, hub, tiny, name):
+    """Also after a restart, when it is listed with what is the matter with it, and can be nothing but removed."""
+    damage, why = DAMAGES[name]
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    damage(here.data / FOLDER)
+    shutil.copytree(here.data, copy := here.data.with_name("copy"))
+    again = Here(copy)
+    found = again.weights.get(MODEL)
+    assert (why in found.message, found.servable or found.trainable) == (True, not why)
+    assert again.weights.find(GOOGLES) is None
+    again.catalogue.add(MODEL, found.card, tunable=found.can_train)
+    assert (again.catalogue.get(MODEL).tuning is None) == bool(why)
+    for one in (here, again):
+        assert one.imports.remove(MODEL, list_nothing) >= 0
+        assert (names_of(one), files_of(one.data) - {LEFT}) == (([], []), set())
+    assert again.run(id="import-2").state == "DONE"
+
+
+def test_a_model_whose_folder_was_deleted_is_removed_from_the_catalogue(here, hub, tiny):
+    """And its number is nobody's: whether other weights are the same is not known."""
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    shutil.rmtree(here.data / FOLDER)
+    assert (here.imports.measure(MODEL), here.imports.remove(MODEL, list_nothing)) == (0, 0)
+    assert names_of(here) == ([], [])
+    assert here.run(id="import-2").model == "hf-acme/tiny-gemma@002"
+
+
+@contextmanager
+def as_owner(data: Path) -> Iterator[None]:
+    """Whom permissions bind, as they do not bind root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in [data, *data.rglob("*")]:
+        os.chown(path, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_here():
+    """Where every user can enter, which is not so for `tmp_path`."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        found = Here(Path(made) / "data")
+        yield found
+        found.imports.stop()
+
+
+def test_a_model_in_folders_that_can_only_be_read_is_removed(open_here, hub, tiny):
+    here = open_here
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    (inner := here.data / FOLDER / "inner").mkdir()
+    (inner / "file").write_text("x")
+    for path in [*inner.iterdir(), inner, here.data / FOLDER]:
+        path.chmod(0o500)
+    with as_owner(here.data):
+        freed = here.imports.remove(MODEL, list_nothing)
+    assert (freed > 0, files_of(here.data)) == (True, {LEFT})
 
 
 @pytest.mark.parametrize("model", ["hf-acme/nothing@001", "google/gemma3@gemma-3-270m", "hf-a/../../../etc@001"])

@@ -74,14 +74,17 @@ def test_what_is_no_whole_number_says_nothing(tmp_path, value):
     assert need(path, mmproj=path) == 2 * path.stat().st_size + PROCESS_BYTES
 
 
-def test_a_list_that_takes_minutes_to_read_is_not_read(tmp_path):
+@pytest.mark.parametrize("lists", [1, 2])
+def test_lists_that_take_minutes_to_read_are_not_read(tmp_path, lists):
+    """However many there are."""
+    values = 2**20 // lists + 1
     path = gguf(tmp_path / "model.gguf", block_count=2, embedding_length=64)
     known = need(path) - path.stat().st_size
     key = b"gemma3.list"
     with path.open("r+b") as file:
-        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 3))
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 2 + lists))
         file.seek(0, 2)
-        file.write(struct.pack("<Q", len(key)) + key + struct.pack("<IIQ", 9, 0, 2**20 + 1) + bytes(2**20 + 1))
+        file.write((struct.pack("<Q", len(key)) + key + struct.pack("<IIQ", 9, 0, values) + bytes(values)) * lists)
     assert (need(path) - path.stat().st_size, known > PROCESS_BYTES) == (PROCESS_BYTES, True)
 
 

@@ -1,9 +1,20 @@
 """Models by their own names: `endpoints/openapi`, and `publishers/…/models/…` below a location."""
 
+import sys
+import threading
+from pathlib import Path
+
 import httpx
 import pytest
 
-from tests.jobs.localvertex.servers import PARENT, TINY, TINY_NAME
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.catalogue import Catalogue
+from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.targets import Targets
+from jobs.localvertex.store import Store
+from tests.jobs.localvertex.servers import PARENT, TINY, TINY_FOLDER, TINY_NAME
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 GATED = "publishers/google/models/gemma3@gemma-3-27b-it"
@@ -61,3 +72,49 @@ def test_a_model_whose_weights_are_not_here_says_how_to_get_them(server):
     path = "projects/p2/locations/us-central1/endpoints/openapi/chat/completions"
     refused = post(server, path, model=GATED, messages=MESSAGES)
     assert "has no weights on this machine. Download" in refused.json()["error"]["message"]
+
+
+class Withdrawn(BaseModels):
+    """Where a model is removed as soon as a request has found that its weights are still to be made ready."""
+
+    def get(self, model_id: str, how: str = "") -> Weights:
+        self.found = super().get(model_id, how)
+        self._weights = {}
+        return self.found
+
+
+def test_weights_that_were_withdrawn_meanwhile_are_not_made_ready(tmp_path):
+    (folder := tmp_path / "hf").mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = Withdrawn(tmp_path, [], {"me/x@1": folder}, [sys.executable, "-c", ""], 2**40)
+    with pytest.raises(ApiError, match="me/x@1 is being made ready on this machine"):
+        weights.require_servable("me/x@1")
+    for thread in [one for one in threading.enumerate() if one.name == "prepare"]:
+        thread.join(20)
+    assert (weights.found.state, (tmp_path / "base-models").exists()) == ("waiting", False)
+
+
+class TakenAway(BaseModels):
+    """Where a model is removed as soon as a request has found its weights."""
+
+    def __init__(self, data: Path, serving: Serving) -> None:
+        super().__init__(data, [], {TINY: TINY_FOLDER}, [], 2**40)
+        self._serving = serving
+
+    def require_servable(self, model_id: str, how: str = "") -> Weights:
+        found = super().require_servable(model_id, how)
+        self.withdraw(model_id)
+        self._serving.stop(f"{TINY_NAME}/deployedModels/local")
+        return found
+
+
+def test_a_model_that_was_removed_meanwhile_is_not_served(tmp_path):
+    """A request that had found its weights would else offer them again, until a restart."""
+    store, catalogue = Store(tmp_path / "vertex.sqlite3"), Catalogue([])
+    catalogue.add(TINY, {})
+    serving = Serving(tmp_path / "endpoints", [], budget=2**40)
+    targets = Targets(store, catalogue, TakenAway(tmp_path, serving), serving)
+    with pytest.raises(ApiError, match=f"{TINY} has no weights on this machine"):
+        targets.of_model(f"{PARENT}/{TINY_NAME}")
+    assert serving.states() == []
+    store.close()

@@ -11,6 +11,10 @@ FOLDER = "gs://garden-local/tuning/ahoy"
     ("reason", "resource_name", "cause", "field"),
     [
         (f"{FOLDER}/final/model.safetensors is not there: check that the bucket exists.", "x", "output", "output_uri"),
+        (f"{FOLDER}: not found", "x", "output", "output_uri"),
+        (f"Grant access to {FOLDER}.", "x", "output", "output_uri"),
+        (f"{FOLDER}-2/final is not there: check that the path is right.", "x", "unknown", ""),
+        (f"{FOLDER}.old/final is not there: check that the path is right.", "x", "unknown", ""),
         ("gs://elsewhere/weights is not there: check that the path is right.", "x", "unknown", ""),
         ("The job does not exist.", "x", "vanished", ""),
         ("The endpoint does not exist.", "", "unknown", ""),

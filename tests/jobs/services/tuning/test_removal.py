@@ -87,6 +87,14 @@ def test_what_uses_it_is_named_and_keeps_it(owner, stranger, is_own):
         removal.delete(job)
 
 
+def test_a_folder_with_other_capitals_is_another_folder():
+    """To a bucket, and not to SQLite."""
+    job = ended(output_uri="gs://bucket/ahoy")
+    factories.ready_endpoint(artifact_uri="gs://bucket/AHOY/final")
+    factories.job(custom_base_model="gs://bucket/Ahoy/final", state="RUNNING", output_uri="gs://bucket/n")
+    assert removal.uses_of(job) == removal.Uses(job.owner_id)
+
+
 def test_what_used_it_is_told_apart():
     job = ended()
     gone = factories.endpoint(job=job, state="UNDEPLOYED", artifact_uri=job.output_uri)

@@ -76,6 +76,15 @@ def test_how_a_model_is_sampled(settings, text, found):
     assert model.sampling == found
 
 
+def test_what_was_imported_and_takes_no_room_any_more_is_told_from_what_was_not_imported(settings):
+    found = []
+    for text in ("0", "4096", "many", ""):
+        entries = [{"title": "Imported bytes", "content": text}]
+        (model,) = listed(settings, GEMMA | {"supportedActions": {"viewRestApi": {"documentations": entries}}})
+        found.append(model.imported_bytes)
+    assert found == [0, 4096, 0, None]
+
+
 def test_whether_a_model_knows_tools(settings):
     found = []
     for text in ("yes", "no", "perhaps", ""):
