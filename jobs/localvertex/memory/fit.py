@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jobs.localvertex.memory.training import Row, Training
+from jobs.localvertex.devices.choice import Training as Chosen
+from jobs.localvertex.memory.placing import find_free, method_on
+from jobs.localvertex.memory.shape import Shape
+from jobs.localvertex.memory.training import Method, Row, Training
 
 # Above what is expected: so much at least stays for what else runs.
 MARGIN = 1.1
@@ -47,6 +50,16 @@ def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int
     if training.method.is_full and (smaller := _largest_batch(adapter, rows, batch, free)):
         return f"{missing} PEFT_ADAPTER fits with a batch_size of {smaller}. {OTHER_REMEDIES}"
     return f"{missing} {OTHER_REMEDIES}"
+
+
+def why_not_train_on(
+    on: Chosen, shape: Shape, method: Method, rows: Sequence[Row], batch: int, of_machine: int | None
+) -> str:
+    """The same where the training takes place. Nothing where nobody tells what is free."""
+    free, card = find_free(on, of_machine)
+    if free is None:
+        return ""
+    return why_not_train(Training(shape, method_on(on, method)), rows, batch, free, card or "this machine")
 
 
 def why_never_train(training: Training, whole: int) -> str:
