@@ -11,7 +11,7 @@ MOST_ENTRIES = 40
 MOST_CARDS, MOST_CHARACTERS = 16, 80
 SIZES = ("fixed", "rank", "saving", "step", "answer")
 # What a server of another version does not tell is none.
-OPTIONAL_SIZES = ("mask", "even_mask", "shown", "image", "free")
+OPTIONAL_SIZES = ("mask", "even_mask", "shown", "image", "image_tokens", "free")
 
 
 def parse_memory(text: str) -> Memory | None:

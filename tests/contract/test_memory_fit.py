@@ -47,7 +47,7 @@ SHAPES = {
     "Llama 8B": Shape("llama", 32, 0, 0, 4096, 14_336, 32, 8, 128, 128_256, 8_030_261_248),
     "Gemma 3 4B": Shape(
         "gemma3", 34, 29, 1024, 2560, 10_240, 8, 4, 256, 262_208, 4_300_079_472, 419_825_392,
-        side=896, patch=14, tower_width=1152, tower_inner=4304,
+        side=896, patch=14, tower_width=1152, tower_inner=4304, image_tokens=258,
     ),
 }  # fmt: skip
 MODES = ("PEFT_ADAPTER", "FULL")
@@ -56,7 +56,7 @@ ROWS = {
     "short": [(64, 0)] * 40,
     "one long": [(2048, 0), *[(128, 0)] * 39],
     "long": [(length, 0) for length in range(2048, 1008, -32)],
-    "images": [(512, 3), (400, 1), *[(300, 1)] * 38],
+    "images": [(800, 3), (400, 1), *[(300, 1)] * 38],
 }
 
 
@@ -73,7 +73,11 @@ def tell(**told):
 
 def describe_rows(rows):
     images = sum(count for _length, count in rows)
-    stats = {"longest": rows[0][0], "answer_share": 50, "longest_rows": [list(row) for row in rows[:32]]}
+    stats = {
+        "longest": rows[0][0],
+        "answer_share": 50,
+        "longest_rows": [[length - 258 * count, count] for length, count in rows[:32]],
+    }
     return factories.dataset(valid_rows=len(rows), stats=stats, image_count=images)
 
 

@@ -21,9 +21,9 @@ def describe_training(shape: Shape, batch: int, longest: int, machine: Machine, 
     Where rows are `padded` each is as long as the longest, and `mask` is that of a row of MASKED tokens, `even_mask`
     the same where all rows of the step are of one length; it grows with the square of the length.
 
-    `with_images` has the same for rows with images, each of which takes `shown` beside a step, and `image` before it:
-    the larger of all `image` and the step counts. A mode that trains on a card has its name and what is `free` there.
-    `free`: of the machine. A mode of which nothing is known is left out."""
+    `with_images` has the same for rows with images, each of which is `image_tokens` of its row, and takes `shown`
+    beside a step and `image` before it: the larger of all `image` and the step counts. A mode that trains on a card has
+    its name and what is `free` there. `free`: of the machine. A mode of which nothing is known is left out."""
     found: dict[str, Any] = {"batch": batch, "modes": _describe_modes(shape, longest, machine, free, is_plain=True)}
     if shape.side:
         found["with_images"] = _describe_modes(shape, longest, machine, free, is_plain=False)
@@ -65,6 +65,8 @@ def _describe(training: Training, longest: int) -> dict[str, Any]:
     if not training.method.is_plain:
         found |= {"shown": training.of_pixels, "image": training.of_image}
     told: dict[str, Any] = {name: round(size * MARGIN) for name, size in found.items()}
+    if not training.method.is_plain:
+        told["image_tokens"] = shape.image_tokens
     return told | {
         "padded": training.is_padded,
         "rows": {str(length): round(size * MARGIN) for length, size in rows.items()},

@@ -112,8 +112,8 @@ def of_training(
     told = _load_facts(base_model)
     modes = told.get("with_images" if dataset.image_count else "modes") or {}
     mode, asked = modes.get(tuning_mode), batch_size or told.get("batch", 1)
-    rows = find_rows(dataset, asked, longest_row)
-    if not mode or not mode["rows"] or not rows:
+    rows = find_rows(dataset, asked, longest_row, mode.get("image_tokens", 0)) if mode and mode["rows"] else []
+    if not rows:
         return None
     batch, rank, card = asked, adapter_size or 0, mode.get("card", "")
     free = mode["free"] if card else told["free"]

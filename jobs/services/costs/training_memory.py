@@ -21,16 +21,17 @@ class Row:
     images: int = 0
 
 
-def find_rows(dataset: Dataset, most: int, longest_row: int) -> list[Row]:
-    """The longest first, cut to `longest_row` tokens; of those beyond the ones that were kept when the dataset was
-    checked, as many as a step of `most` rows may have, as long as the last of these. None of an empty dataset."""
-    longest = int(dataset.stats.get("longest") or 0)
+def find_rows(dataset: Dataset, most: int, longest_row: int, image_tokens: int = 0) -> list[Row]:
+    """The longest first, cut to `longest_row` tokens, with images of `image_tokens`; of those beyond the ones that were
+    kept when the dataset was checked, as many as a step of `most` rows may have, as long as the last of these. None of
+    an empty dataset."""
+    stats, images = dataset.stats, -(-dataset.image_count // max(1, dataset.valid_rows))
+    longest, share = int(stats.get("longest") or 0), float(stats.get("answer_share", PERCENT)) / PERCENT
     if not longest:
         return []
-    usual = [[longest, -(-dataset.image_count // max(1, dataset.valid_rows))]]  # checked before rows were kept
-    kept = dataset.stats.get("longest_rows") or usual
-    share = float(dataset.stats.get("answer_share", PERCENT)) / PERCENT
-    rows = [_cut(tokens, images, longest_row, share) for tokens, images in kept]
+    kept = [(text + count * image_tokens, count) for text, count in stats.get("longest_rows", [])]
+    rows = [_cut(tokens, count, longest_row, share) for tokens, count in kept or [(longest, images)]]
+    rows.sort(key=lambda row: row.length, reverse=True)
     return rows + rows[-1:] * (min(most, dataset.valid_rows) - len(rows))
 
 

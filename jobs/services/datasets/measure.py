@@ -89,16 +89,17 @@ class Measure:
             self.longest, self.longest_line, self.longest_row = tokens, line, row
 
     def as_dict(self) -> dict[str, Any]:
-        """`longest_rows`: tokens and images of each, the longest first."""
+        """`longest_rows`: the tokens of their text and how many images they have, the longest first."""
         if not self.rows:
             return {}
+        longest_rows = sorted(self._longest_rows, reverse=True)
         return {
             "with_template": True,
             "median": self._at(0.5),
             "p95": self._at(0.95),
             "longest": self.longest,
             "longest_line": self.longest_line,
-            "longest_rows": [list(row) for row in sorted(self._longest_rows, reverse=True)],
+            "longest_rows": [[tokens - images * AN_IMAGE, images] for tokens, images in longest_rows],
             "answer_share": round(100 * self.answers / self.characters),
             "bins": self._bins(),
         }

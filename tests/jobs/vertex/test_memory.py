@@ -26,6 +26,7 @@ def test_cards_and_rows_with_images():
         "even_mask": 9,
         "shown": 10,
         "image": 11,
+        "image_tokens": 18,
         "card": "NVIDIA\0 L4",
         "free": 12,
     }
@@ -34,7 +35,7 @@ def test_cards_and_rows_with_images():
     assert found.with_images == {
         "FULL": TrainingMemory(
             fixed=1, rank=2, saving=3, step=4, answer=5, rows={8: 7, 16: 6}, padded=True, mask=8, even_mask=9,
-            shown=10, image=11, card="NVIDIA\N{REPLACEMENT CHARACTER} L4", free=12,
+            shown=10, image=11, image_tokens=18, card="NVIDIA\N{REPLACEMENT CHARACTER} L4", free=12,
         )
     }  # fmt: skip
     assert (found.modes, found.cards, found.room_on_cards) == ({}, ("NVIDIA L4",) * 16, 7)

@@ -25,10 +25,17 @@ def test_rows_that_were_kept_and_as_many_more_as_a_step_may_have():
 
 
 @pytest.mark.django_db
+def test_images_are_as_many_tokens_as_the_base_model_makes_of_them():
+    seen = dataset(stats={"longest": 600, "longest_rows": [[84, 2], [400, 0]]})
+    assert find_rows(seen, 2, 0, 18) == [Row(400, 400), Row(120, 120, 2)]
+    assert find_rows(seen, 2, 0, 258) == [Row(600, 600, 2), Row(400, 400)]
+
+
+@pytest.mark.django_db
 def test_of_a_dataset_that_was_checked_before_the_longest_row_counts():
     """With as many images as a row has, rounded up."""
-    old = dataset(stats={"longest": 64}, valid_rows=10, image_count=11)
-    assert find_rows(old, 2, 0) == [Row(64, 64, 2)] * 2
+    old = dataset(stats={"longest": 640}, valid_rows=10, image_count=11)
+    assert find_rows(old, 2, 0, 18) == [Row(640, 640, 2)] * 2
 
 
 def test_rows_of_about_one_length_make_a_step():
