@@ -22,7 +22,7 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
-from jobs.localvertex.devices.choice import choose_for_serving, choose_for_training, memory_for_serving
+from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
 from jobs.localvertex.devices.look import Lately
 from jobs.localvertex.devices.machine import CUDA
 from jobs.localvertex.grpc_api.backend import Backend
@@ -174,7 +174,6 @@ def build(options: argparse.Namespace) -> Parts:
         as_google=options.as_google,
         project=options.project,
         serves_on=serves_on,
-        trains_on=choose_for_training(machine).device,
         look=lately,
         imports=imports,
         import_key=import_key,

@@ -32,7 +32,7 @@ class TrainingMemory:
     `even_mask` where all rows are of one length; it grows with the square of the length. Of images, each is
     `image_tokens` of its row and takes `shown` beside a step, and `image` before it: the larger of all `image` and the
     step counts. `card`: the graphics card that
-    trains, with what is `free` there; empty for the memory of the machine."""
+    trains, with what is `free` there; empty for the memory of the machine, where one may be `too_small`."""
 
     fixed: int
     rank: int
@@ -48,6 +48,7 @@ class TrainingMemory:
     image_tokens: int = 0
     card: str = ""
     free: int = 0
+    too_small: str = ""
 
 
 @dataclass(frozen=True)

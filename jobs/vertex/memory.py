@@ -42,8 +42,8 @@ def _modes(told: dict[str, Any] | None) -> dict[str, TrainingMemory]:
 
 def _mode(told: dict[str, Any]) -> TrainingMemory:
     sizes = {name: _size(told[name]) for name in SIZES} | {name: _size(told.get(name, 0)) for name in OPTIONAL_SIZES}
-    padded, card = told.get("padded") is True, _name(told.get("card", ""))
-    return TrainingMemory(rows=_sizes(told["rows"]), padded=padded, card=card, **sizes)
+    names = {name: _name(told.get(name, "")) for name in ("card", "too_small")}
+    return TrainingMemory(rows=_sizes(told["rows"]), padded=told.get("padded") is True, **sizes, **names)
 
 
 def _name(value: Any) -> str:

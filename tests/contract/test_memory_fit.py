@@ -121,6 +121,17 @@ def test_the_sentence_names_the_card():
     )
 
 
+def test_a_card_that_is_too_small_is_named():
+    shape = SHAPES["Gemma 3 4B"]
+    tell(training=describe_training(shape, 4, 8192, MACHINES["too small"], FREE))
+    fit = memory.of_training(describe_rows(ROWS["short"]), BASE_MODEL, "PEFT_ADAPTER", 16, 1)
+    assert (fit.place, fit.sentence) == (
+        "",
+        "Fits: needs about 11.0 GB of memory, and 20.0 GB are free. NVIDIA GeForce RTX 3070 has too little free memory,"
+        " so the CPU trains, which is slower.",
+    )
+
+
 def needs_of(gigabytes):
     return {8192 >> times: round(gigabytes * GB * (1 - times / 10)) for times in range(4)}
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jobs.localvertex.devices.choice import choose_for_training
 from jobs.localvertex.devices.machine import Machine
 from jobs.localvertex.memory.fit import MARGIN
 from jobs.localvertex.memory.placing import choose_by_size, find_free, method_on
@@ -23,7 +24,8 @@ def describe_training(shape: Shape, batch: int, longest: int, machine: Machine, 
 
     `with_images` has the same for rows with images, each of which is `image_tokens` of its row, and takes `shown`
     beside a step and `image` before it: the larger of all `image` and the step counts. A mode that trains on a card has
-    its name and what is `free` there. `free`: of the machine. A mode of which nothing is known is left out."""
+    its name and what is `free` there; one that no card has room for, the name of the one that is `too_small`. `free`:
+    of the machine. A mode of which nothing is known is left out."""
     found: dict[str, Any] = {"batch": batch, "modes": _describe_modes(shape, longest, machine, free, is_plain=True)}
     if shape.side:
         found["with_images"] = _describe_modes(shape, longest, machine, free, is_plain=False)
@@ -39,9 +41,15 @@ def _describe_modes(
         there, card = find_free(on, free)
         if there is not None:
             method = method_on(on, Method(mode, rank=0, is_plain=is_plain))
-            place = {"card": card, "free": there} if card else {}
+            place = {"card": card, "free": there} if card else _name_too_small(machine)
             modes[mode] = _describe(Training(shape, method), longest) | place
     return modes
+
+
+def _name_too_small(machine: Machine) -> dict[str, Any]:
+    """The card that would train what needs less memory."""
+    card = choose_for_training(machine).card
+    return {"too_small": card.name} if card else {}
 
 
 def _describe(training: Training, longest: int) -> dict[str, Any]:

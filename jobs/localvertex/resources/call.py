@@ -48,8 +48,8 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The server's parts, made once in `__main__`. `project`: where a path names none. `serves_on`, `trains_on`:
-    devices of `devices.machine`, and `look` is what there is of them now. `imports` need `import_key`; None where
+    """The server's parts, made once in `__main__`. `project`: where a path names none. `serves_on`: a device
+    of `devices.machine`, and `look` is what there is of them now. `imports` need `import_key`; None where
     nobody can import."""
 
     store: Store
@@ -70,7 +70,6 @@ class Parts:
     as_google: bool = False
     project: str = ""
     serves_on: str = CPU
-    trains_on: str = CPU
     look: Callable[[], Machine] = Machine
     imports: Imports | None = None
     import_key: str = ""

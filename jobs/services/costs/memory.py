@@ -29,7 +29,8 @@ GIGABYTE, MEGABYTE = 1e9, 1e6
 @dataclass(frozen=True)
 class Fit:
     """In bytes. `smaller`: the batch size or the context that fits instead; 0 where none does. `place`: the graphics
-    cards whose memory counts, empty for that of the machine; beside those that serve, the machine has `beside`."""
+    cards whose memory counts, empty for that of the machine; beside those that serve, the machine has `beside`.
+    `too_small`: the card that has no room for a training, so that it takes place on the CPU."""
 
     needed: int
     free: int
@@ -38,6 +39,7 @@ class Fit:
     is_training: bool
     place: str = ""
     beside: int = 0
+    too_small: str = ""
 
     @property
     def fits(self) -> bool:
@@ -53,7 +55,14 @@ class Fit:
 
     @property
     def sentence(self) -> str:
-        return self._say_fitting() if self.fits else join(self._say_missing(), self._remedy)
+        found = self._say_fitting() if self.fits else join(self._say_missing(), self._remedy)
+        return join(found, self.why_on_cpu) if self.too_small else found
+
+    @property
+    def why_on_cpu(self) -> str:
+        if not self.too_small:
+            return ""
+        return _("%(card)s has too little free memory, so the CPU trains, which is slower.") % {"card": self.too_small}
 
     @property
     def _words(self) -> dict[str, str]:
@@ -111,16 +120,18 @@ def of_training(
     the machine that trains. None where nobody has told."""
     told = _load_facts(base_model)
     modes = told.get("with_images" if dataset.image_count else "modes") or {}
-    mode, asked = modes.get(tuning_mode), batch_size or told.get("batch", 1)
-    rows = find_rows(dataset, asked, longest_row, mode.get("image_tokens", 0)) if mode and mode["rows"] else []
-    if not rows:
+    mode, asked = modes.get(tuning_mode) or {}, batch_size or told.get("batch", 1)
+    rows = find_rows(dataset, asked, longest_row, mode.get("image_tokens", 0))
+    if not mode.get("rows") or not rows:
         return None
     batch, rank, card = asked, adapter_size or 0, mode.get("card", "")
     free = mode["free"] if card else told["free"]
     while batch and add_bytes(mode, rank, rows, batch) > free:
         batch //= 2
     smaller = batch if batch < asked else 0
-    return Fit(add_bytes(mode, rank, rows, asked), free, asked, smaller, is_training=True, place=card)
+    return Fit(
+        add_bytes(mode, rank, rows, asked), free, asked, smaller, True, card, too_small=mode.get("too_small", "")
+    )
 
 
 def of_deployment(base_model: str, context_tokens: int | None = None, precision: str = "") -> Fit | None:

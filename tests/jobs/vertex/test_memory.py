@@ -20,22 +20,15 @@ def test_what_each_precision_takes():
 
 
 def test_cards_and_rows_with_images():
-    seen = MODE | {
-        "padded": True,
-        "mask": 8,
-        "even_mask": 9,
-        "shown": 10,
-        "image": 11,
-        "image_tokens": 18,
-        "card": "NVIDIA\0 L4",
-        "free": 12,
-    }
+    seen = MODE | {"padded": True, "mask": 8, "even_mask": 9, "shown": 10, "image": 11, "image_tokens": 18}
+    seen |= {"card": "NVIDIA\0 L4", "free": 12, "too_small": "T4"}
     told = TOLD | {"cards": ["NVIDIA L4"] * 20, "room_on_cards": 7}
     found = parse_memory(json.dumps(told | {"training": {"with_images": {"FULL": seen}}}))
     assert found.with_images == {
         "FULL": TrainingMemory(
             fixed=1, rank=2, saving=3, step=4, answer=5, rows={8: 7, 16: 6}, padded=True, mask=8, even_mask=9,
             shown=10, image=11, image_tokens=18, card="NVIDIA\N{REPLACEMENT CHARACTER} L4", free=12,
+            too_small="T4",
         )
     }  # fmt: skip
     assert (found.modes, found.cards, found.room_on_cards) == ({}, ("NVIDIA L4",) * 16, 7)

@@ -61,7 +61,7 @@ def test_a_mode_that_no_card_has_room_for_is_told_as_the_cpu_trains_it():
         "PEFT_ADAPTER": True, "FULL": False,
     }  # fmt: skip
     on_cpu, plain = tell(large, some)["modes"]["FULL"], tell(large)["modes"]["FULL"]
-    assert on_cpu == plain
+    assert on_cpu == plain | {"too_small": "NVIDIA L4"}
 
 
 @pytest.mark.parametrize(

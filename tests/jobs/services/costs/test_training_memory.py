@@ -9,9 +9,11 @@ MODE = {"fixed": 1000, "rank": 10, "saving": 50, "step": 20, "answer": 1, "rows"
 PADDED = MODE | {"padded": True, "mask": 1024**2, "even_mask": 0}
 
 
-def dataset(**changes):
-    stats = {"longest": 64, "answer_share": 50, "longest_rows": [[64, 2], [32, 0], [16, 1]]}
-    return factories.dataset(**{"valid_rows": 100, "stats": stats} | changes)
+STATS = {"longest": 64, "answer_share": 50, "longest_rows": [[64, 2], [32, 0], [16, 1]]}
+
+
+def dataset(valid_rows=100, stats=STATS, **changes):
+    return factories.dataset(valid_rows=valid_rows, stats=stats, **changes)
 
 
 @pytest.mark.django_db
