@@ -42,8 +42,9 @@ def _modes(told: dict[str, Any] | None) -> dict[str, TrainingMemory]:
 
 def _mode(told: dict[str, Any]) -> TrainingMemory:
     sizes = {name: _size(told[name]) for name in SIZES} | {name: _size(told.get(name, 0)) for name in OPTIONAL_SIZES}
-    names = {name: _name(told.get(name, "")) for name in ("card", "too_small")}
-    return TrainingMemory(rows=_sizes(told["rows"]), padded=told.get("padded") is True, **sizes, **names)
+    card, too_small = (_name(told.get(name, "")) for name in ("card", "too_small"))
+    is_padded = told.get("padded") is True
+    return TrainingMemory(rows=_sizes(told["rows"]), padded=is_padded, card=card, too_small=too_small, **sizes)
 
 
 def _name(value: Any) -> str:

@@ -36,9 +36,7 @@ LORA, FULL = "PEFT_ADAPTER", "FULL"
 TRAININGS = ((LORA, 1, 64), (LORA, 4, 256), (LORA, 8, 512), (FULL, 1, 64), (FULL, 4, 256))
 CONTEXTS = (1024, 4096, 8192)
 # The same with images of each row.
-SEEING = (
-    (LORA, 4, 256, 1), (LORA, 4, 256, 3), (LORA, 1, 512, 6), (LORA, 8, 512, 4), (LORA, 16, 512, 6), (FULL, 4, 256, 3),
-)  # fmt: skip
+SEEING = ((LORA, 4, 256, 1), (LORA, 4, 512, 3), (LORA, 1, 512, 7), (LORA, 8, 512, 4), (FULL, 2, 512, 3))
 MEGABYTE = 2**20
 
 
@@ -122,7 +120,8 @@ def train(folder: Path, model: Model, mode: str, batch: int, length: int, images
     with tempfile.TemporaryDirectory(dir=folder) as made:
         workdir = Path(made)
         # The answer is longer than the row, which is cut to its length.
-        row = {"prompt": " ".join(words[: length // 8]), "completion": " ".join((4 * words)[: 2 * length])}
+        prompt, completion = words[: 8 if images else length // 8], (4 * words)[: 2 * length]
+        row = {"prompt": " ".join(prompt), "completion": " ".join(completion)}
         lines = [
             seeing.make_row(number, images, row["prompt"], row["completion"]) if images else json.dumps(row)
             for number in range(STEPS * batch)

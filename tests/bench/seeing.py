@@ -40,7 +40,7 @@ def make_random(folder: Path) -> Path:
     config["vision_config"] |= TOWER
     config["mm_tokens_per_image"] = IMAGE_TOKENS
     torch.manual_seed(0)
-    model = Gemma3ForConditionalGeneration(Gemma3Config(**config)).to(torch.bfloat16)
+    model = Gemma3ForConditionalGeneration(Gemma3Config(**config)).bfloat16()
     model.save_pretrained(folder)
     processor: dict[str, Any] = json.loads((OWN / "processor_config.json").read_text())
     processor["image_processor"] |= {"size": {"height": TOWER["image_size"], "width": TOWER["image_size"]}}
