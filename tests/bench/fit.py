@@ -36,7 +36,7 @@ LORA, FULL = "PEFT_ADAPTER", "FULL"
 TRAININGS = ((LORA, 1, 64), (LORA, 4, 256), (LORA, 8, 512), (FULL, 1, 64), (FULL, 4, 256))
 CONTEXTS = (1024, 4096, 8192)
 # The same with images of each row.
-SEEING = ((LORA, 4, 256, 1), (LORA, 4, 512, 3), (LORA, 1, 512, 7), (LORA, 8, 512, 4), (FULL, 2, 512, 3))
+SEEING = ((LORA, 4, 256, 1), (LORA, 4, 512, 3), (LORA, 1, 640, 7), (LORA, 8, 512, 4), (FULL, 2, 512, 3))
 MEGABYTE = 2**20
 
 
