@@ -130,7 +130,7 @@ bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through 
 bench-localvertex: $(VENV)/.installed-dev ## the local Vertex AI: 200 readers a second, lists of 10,000 jobs, its start
 	$(BIN)/python -m tests.bench.localvertex $(ARGS)
 
-bench-fit: $(VENV)/.installed-dev ## memory of trainings and model servers, estimated and measured; ARGS=--model NAME=FILE.gguf
+bench-fit: $(VENV)/.installed-dev ## memory of trainings and model servers, estimated and measured; ARGS=--model NAME=FILE.gguf, or ARGS=--images for rows with images
 	$(BIN)/python -m tests.bench.fit $(ARGS)
 
 bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md

@@ -22,13 +22,14 @@ from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
-from jobs.localvertex.devices.choice import choose_for_serving, choose_for_training, memory_for_serving
-from jobs.localvertex.devices.look import look
+from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
+from jobs.localvertex.devices.look import Lately
 from jobs.localvertex.devices.machine import CUDA
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.instant.model import write_base
 from jobs.localvertex.memory.free import free_memory
+from jobs.localvertex.memory.placing import free_with_cards
 from jobs.localvertex.memory.serving import MEGABYTE, half_of_this_machine
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
@@ -119,7 +120,8 @@ def build(options: argparse.Namespace) -> Parts:
     engine: list[str] = options.engine_command
     import_key = os.environ.pop(KEY_VARIABLE, "")  # taken out before any child is started, so that none has it
     store = open_store(data_dir / "vertex.sqlite3")
-    machine = look()
+    lately = Lately()
+    machine = lately()
     budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
     serves_on = choose_for_serving(machine).device
     weights = _weights(data_dir, options, engine, budget)
@@ -132,8 +134,8 @@ def build(options: argparse.Namespace) -> Parts:
         budget=budget,
         hang_seconds=options.hang_seconds,
         speeds=speeds,
-        # Of graphics cards, only the budget says what fits.
-        free_memory=(lambda: None) if serves_on == CUDA else free_memory,
+        free_memory=partial(free_with_cards, lately) if serves_on == CUDA else free_memory,
+        where="this machine and its GPUs" if serves_on == CUDA else "this machine",
     )
     runner = Runner(
         store,
@@ -172,7 +174,7 @@ def build(options: argparse.Namespace) -> Parts:
         as_google=options.as_google,
         project=options.project,
         serves_on=serves_on,
-        trains_on=choose_for_training(machine).device,
+        look=lately,
         imports=imports,
         import_key=import_key,
     )

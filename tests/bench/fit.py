@@ -2,7 +2,8 @@
 
 Each training is of rows of one length with the engine in a process of its own, each model server answers four chats at
 once. What else the machine does changes no memory, so it is measured on a busy one, too. `--write` puts the tables into
-docs/performance.md.
+docs/performance.md. `--images` measures rows with images instead, of the model that sees that this repository has and
+of a larger one that is made for it; no other model is needed.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from jobs.localvertex.engine.job import Job
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import Row, Training
 from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, SLOTS, Child, Plan, launch
-from tests.bench import engine
+from tests.bench import engine, seeing
 from tests.bench.page import write
 from tests.support.running import ROOT
 
@@ -34,6 +35,8 @@ LORA, FULL = "PEFT_ADAPTER", "FULL"
 # Mode, rows of a step, tokens of a row.
 TRAININGS = ((LORA, 1, 64), (LORA, 4, 256), (LORA, 8, 512), (FULL, 1, 64), (FULL, 4, 256))
 CONTEXTS = (1024, 4096, 8192)
+# The same with images of each row.
+SEEING = ((LORA, 4, 256, 1), (LORA, 4, 512, 3), (LORA, 1, 640, 7), (LORA, 8, 512, 4), (FULL, 2, 512, 3))
 MEGABYTE = 2**20
 
 
@@ -66,19 +69,24 @@ class Taken:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", action="append", required=True, metavar="NAME=MODEL.gguf", help="may be repeated")
+    parser.add_argument("--images", action="store_true", help="trainings on rows with images")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=MODEL.gguf", help="may be repeated")
     parser.add_argument("--prepared", action="append", default=[], metavar="NAME=FOLDER", help="its Hugging Face files")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
+    if bool(options.model) == options.images:
+        parser.error("Give either --model or --images.")
     with tempfile.TemporaryDirectory(prefix="bench-fit-") as folder:
         ready = dict(one.split("=", 1) for one in options.prepared)
         given = dict(one.split("=", 1) for one in options.model)
         models = [prepare(Path(folder), name, gguf, ready) for name, gguf in given.items()]
         taken = [one for model in models for one in measure(Path(folder), model)]
+        if options.images:
+            taken = list(measure_images(Path(folder)))
     text = table(taken)
     print(text)
     if options.write:
-        write("memory figures", text)
+        write("memory figures of images" if options.images else "memory figures", text)
     return 0 if all(one.met for one in taken) else 1
 
 
@@ -95,18 +103,30 @@ def measure(folder: Path, model: Model) -> Iterator[Taken]:
         yield say(serve(folder, model, context))
 
 
+def measure_images(folder: Path) -> Iterator[Taken]:
+    models = {"Shapes and colours": seeing.OWN, "random, of 448 pixels": seeing.make_random(folder / "seeing")}
+    for name, hf in models.items():
+        for mode, batch, length, images in SEEING:
+            yield say(train(folder, Model(name, Path(), hf), mode, batch, length, images))
+
+
 def say(taken: Taken) -> Taken:
     print(taken.line(), flush=True)
     return taken
 
 
-def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Taken:
+def train(folder: Path, model: Model, mode: str, batch: int, length: int, images: int = 0) -> Taken:
     words, load = (ROOT / "LICENSE").read_text().split(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=folder) as made:
         workdir = Path(made)
         # The answer is longer than the row, which is cut to its length.
-        row = {"prompt": " ".join(words[: length // 8]), "completion": " ".join((4 * words)[: 2 * length])}
-        (workdir / "train.jsonl").write_text(STEPS * batch * (json.dumps(row) + "\n"))
+        prompt, completion = words[: 8 if images else length // 8], (4 * words)[: 2 * length]
+        row = {"prompt": " ".join(prompt), "completion": " ".join(completion)}
+        lines = [
+            seeing.make_row(number, images, row["prompt"], row["completion"]) if images else json.dumps(row)
+            for number in range(STEPS * batch)
+        ]
+        (workdir / "train.jsonl").write_text("".join(f"{line}\n" for line in lines))
         job = {
             **{"base_model_dir": str(model.hf), "train_path": str(workdir / "train.jsonl"), "validation_path": None},
             **{"epochs": 1, "learning_rate": 1e-5, "tuning_mode": mode, "adapter_size": RANK, "batch_size": batch},
@@ -114,14 +134,17 @@ def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Tak
         }
         (workdir / "job.json").write_text(json.dumps(job))
         events, measured = engine.train(workdir)
-        method = method_of(Job.read(workdir / "job.json"), has_images=False)
+        method = method_of(Job.read(workdir / "job.json"), has_images=images > 0)
     told = next(event for event in events if event["event"] == "data_stats")
-    rows = [Row(asked + made, made) for asked, made in zip(told["input_tokens"], told["output_tokens"], strict=True)]
+    rows = [
+        Row(asked + made, made, images) for asked, made in zip(told["input_tokens"], told["output_tokens"], strict=True)
+    ]
     shape = Shape.read(model.hf)
     assert shape is not None
     estimated = Training(shape, method).peak(rows, batch)
     kind = "LoRA" if mode == LORA else "in full"
     what = f"{model.name}, tuned ({kind}), {batch} × {rows[0].length} tokens"
+    what += f", {images} image{'s' if images > 1 else ''} a row" if images else ""
     return Taken(what, estimated, measured, load)
 
 
@@ -140,7 +163,7 @@ def serve(folder: Path, model: Model, context: int) -> Taken:
                 chat.start()
             for chat in chats:
                 chat.join()
-            peak = highest(child.process.pid)
+            peak = engine.find_highest(child.process.pid)
         finally:
             child.kill()
     return Taken(f"{model.name}, served, context of {context} tokens", plan.need(), peak, load)
@@ -153,12 +176,6 @@ def ask(child: Child, number: int, context: int) -> None:
     transport = httpx.HTTPTransport(uds=str(child.socket))
     with httpx.Client(transport=transport, timeout=600) as client:
         client.post(f"{ADDRESS}/v1/chat/completions", json=body, headers=headers).raise_for_status()
-
-
-def highest(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    found = next(line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return int(found) * 1024
 
 
 def table(taken: list[Taken]) -> str:

@@ -10,6 +10,7 @@ BF16_SINCE_MACOS = (14, 0)
 # PyTorch's builds with CUDA 13 have nothing for what came before Turing; those with CUDA 12 begin with Maxwell.
 OLDEST = {13: (7, 5), 12: (5, 0)}
 CUDA_CONTEXT = 600 * 2**20  # of every process on a card
+LEFT_FREE = 2**30  # of each card, by llama.cpp, which leaves layers to the processor before (`--fit-target`)
 BFLOAT16, FLOAT32 = "bfloat16", "float32"
 FLASH, SDPA = "flash_attention_2", "sdpa"
 # Of the free memory of a card: when the weights take more, the values of each layer are computed twice instead of kept.
@@ -66,11 +67,19 @@ def choose_for_serving(machine: Machine) -> Serving:
     return Serving(CPU, NONE, _without_cards(machine))
 
 
+def list_cards_for_serving(machine: Machine) -> tuple[Card, ...]:
+    """Those that have memory of their own, which is taken before that of the machine."""
+    return machine.cards if machine.llama == CUDA else ()
+
+
 def memory_for_serving(machine: Machine) -> int:
     """Bytes of the cards that llama.cpp can use beside the memory of the machine."""
-    if machine.llama != CUDA:
-        return 0
-    return sum(max(0, card.total - CUDA_CONTEXT) for card in machine.cards)
+    return sum(max(0, card.total - CUDA_CONTEXT) for card in list_cards_for_serving(machine))
+
+
+def free_for_serving(machine: Machine) -> int:
+    """Those of them that one more model would get now."""
+    return sum(max(0, card.free - CUDA_CONTEXT - LEFT_FREE) for card in list_cards_for_serving(machine))
 
 
 def _on_cards(machine: Machine, needed: int, *, is_fixed: bool) -> Training:

@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 from jobs.localvertex.devices.machine import CPU, CUDA, METAL, MPS, OTHER, Card, Machine
 
 SECONDS = 10
+OLDEST_SECONDS = 2.0
 MEGABYTE = 2**20
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 FACTS = "uuid,name,memory.total,memory.free,compute_cap"
@@ -43,6 +46,22 @@ def look(environment: Mapping[str, str] = os.environ) -> Machine:
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         hidden=len(cards) - len(visible),
     )
+
+
+class Lately:
+    """What the machine had a moment ago: whoever asks many times a second starts no program each time."""
+
+    def __init__(self, look: Callable[[], Machine] = look, read_clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._read_clock = look, read_clock
+        self._lock = threading.Lock()
+        self._found: tuple[float, Machine] | None = None
+
+    def __call__(self) -> Machine:
+        with self._lock:
+            now = self._read_clock()
+            if self._found is None or now - self._found[0] >= OLDEST_SECONDS:
+                self._found = now, self._look()
+            return self._found[1]
 
 
 def list_cards() -> tuple[Card, ...]:

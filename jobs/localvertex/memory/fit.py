@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jobs.localvertex.memory.training import Row, Training
+from jobs.localvertex.devices.choice import Training as Chosen
+from jobs.localvertex.devices.machine import Machine
+from jobs.localvertex.memory.placing import choose_by_size, find_free, method_on
+from jobs.localvertex.memory.shape import Shape
+from jobs.localvertex.memory.training import Method, Row, Training
 
 # Above what is expected: so much at least stays for what else runs.
 MARGIN = 1.1
@@ -49,16 +53,36 @@ def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int
     return f"{missing} {OTHER_REMEDIES}"
 
 
-def why_never_train(training: Training, whole: int) -> str:
-    """Of what no batch size and no row makes small enough for a machine that has `whole` bytes."""
+def why_not_train_on(
+    on: Chosen, shape: Shape, method: Method, rows: Sequence[Row], batch: int, of_machine: int | None
+) -> str:
+    """The same where the training takes place. Nothing where nobody tells what is free."""
+    free, card = find_free(on, of_machine)
+    if free is None:
+        return ""
+    return why_not_train(Training(shape, method_on(on, method)), rows, batch, free, card or "this machine")
+
+
+def why_never_train(training: Training, whole: int, where: str = "this machine") -> str:
+    """Of what no batch size and no row makes small enough for a machine or a card that has `whole` bytes."""
     needed = training.peak([SMALLEST_ROW], 1)
     if needed <= whole:
         return ""
     return (
-        f"The training needs at least {gigabytes(needed)} of memory, and this machine has {gigabytes(whole)}. Use a"
+        f"The training needs at least {gigabytes(needed)} of memory, and {where} has {gigabytes(whole)}. Use a"
         " smaller base model or a machine with more memory"
         + (", or choose PEFT_ADAPTER." if training.method.is_full else ".")
     )
+
+
+def why_never_train_on(machine: Machine, shape: Shape, method: Method, of_machine: int | None) -> str:
+    """The same where the training takes place once all cards are free. Nothing where nobody tells how much there is."""
+    empty = replace(machine, cards=tuple(replace(card, free=card.total) for card in machine.cards))
+    on = choose_by_size(shape.parameters, method.mode, method.quantization, empty)
+    whole, card = find_free(on, of_machine)
+    if whole is None:
+        return ""
+    return why_never_train(Training(shape, method_on(on, method)), whole, card or "this machine")
 
 
 def gigabytes(size: int) -> str:

@@ -12,6 +12,7 @@ from jobs.localvertex.memory.headers import read_header
 NORMS = {"gemma3": (4, True), "gemma3_text": (4, True), "qwen3": (2, True)}
 USUAL_NORMS = (2, False)
 USUAL_SIDE, USUAL_PATCH = 224, 16  # of a tower
+USUAL_IMAGE_TOKENS, MARKS = 256, 2
 HEAD_OF_GEMMA = 256  # where the configuration does not tell it
 # Numbers in a byte of MXFP4 by how the tensor's name ends: two of four bits, and scales that are none by themselves.
 PACKED = {"_blocks": 2, "_scales": 0}
@@ -20,7 +21,8 @@ PACKED = {"_blocks": 2, "_scales": 0}
 @dataclass(frozen=True)
 class Shape:
     """`near`: layers that look back only `window` tokens. `parameters`: all of them, `seeing` those of the tower and
-    the projector of a model that sees, which takes images of `side` pixels in squares of `patch`."""
+    the projector of a model that sees, which takes images of `side` pixels in squares of `patch` and has `image_tokens`
+    of each in a row, the marks before and after among them."""
 
     model_type: str
     layers: int
@@ -38,6 +40,7 @@ class Shape:
     patch: int = 1
     tower_width: int = 0
     tower_inner: int = 0
+    image_tokens: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -73,6 +76,7 @@ class Shape:
             patch=max(1, int(tower.get("patch_size") or USUAL_PATCH)),
             tower_width=int(tower.get("hidden_size") or 0),
             tower_inner=int(tower.get("intermediate_size") or 0),
+            image_tokens=int(config.get("mm_tokens_per_image") or USUAL_IMAGE_TOKENS) + MARKS if tower else 0,
         )
         least = min(made.layers, made.width, made.inner, made.heads, made.kv_heads, made.head, made.vocabulary)
         if min(least, made.parameters) < 1:

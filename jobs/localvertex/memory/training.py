@@ -42,7 +42,8 @@ class Row:
 @dataclass(frozen=True)
 class Method:
     """`base`: bytes of a number of a frozen base. `is_plain`: without rows that have images. `checkpoints`: the values
-    of layers are computed again in the backward pass. `process`: what there is without a model."""
+    of layers are computed again in the backward pass. `flashes`: by flash attention, which takes rows one after another
+    on a card. `process`: what there is without a model."""
 
     mode: str
     rank: int = 16
@@ -51,6 +52,7 @@ class Method:
     is_plain: bool = True
     on_gpu: bool = False
     checkpoints: bool = False
+    flashes: bool = False
     process: int = PROCESS_BYTES
 
     @property
@@ -102,7 +104,7 @@ class Training:
         gradients, and reads its checkpoint once more: both in the memory of the machine, but for gradients on a card.
         """
         if self.method.on_gpu:
-            return self.learned * SINGLE + self._copies if self.method.is_full else 0
+            return self.learned * SINGLE + self.copies if self.method.is_full else 0
         if self.method.is_full:
             return self.learned * 2 * SINGLE
         return self.shape.parameters * HALF if self.method.quantization else 0
@@ -121,24 +123,33 @@ class Training:
         return known and not self.is_fast and self._is_flat
 
     @property
+    def is_padded(self) -> bool:
+        flashes = self.method.flashes and not self.shape.side
+        return not (self.is_fast or self.is_packed or flashes)
+
+    @property
     def _is_flat(self) -> bool:
         return self.method.is_plain and not self.method.on_gpu
 
     def step(self, rows: Sequence[Row]) -> int:
         """Of one step on these rows. What the frozen tower computes is gone before the language model begins."""
         images = sum(row.images for row in rows)
-        shown = images * self.shape.pixels * SINGLE
-        return shown + max(images * self._image, self._copies + self.count_kept(rows) + self.count_passing(rows))
+        of_text = self.copies + self.count_kept(rows) + self.count_passing(rows)
+        return images * self.of_pixels + max(images * self.of_image, of_text)
 
     @property
-    def _image(self) -> int:
+    def of_pixels(self) -> int:
+        return self.shape.pixels * SINGLE
+
+    @property
+    def of_image(self) -> int:
         """Of the largest part of a layer of the tower: the pixels once more, and around the hidden layer what goes in,
         what is added to it, and both sides of the activation."""
         shape, size = self.shape, SINGLE if self.method.is_full else self.method.base
         return size * (shape.pixels + shape.patches * 2 * (shape.tower_width + shape.tower_inner))
 
     @property
-    def _copies(self) -> int:
+    def copies(self) -> int:
         """Of f32 weights in bf16, which a card computes in."""
         return self.shape.parameters * HALF if self.method.computes_in_half and self.method.is_full else 0
 
@@ -151,17 +162,23 @@ class Training:
         if self.is_packed:
             return tokens * self._token + self._weights(rows, self._size) + of_logits
         longest = max(row.length for row in rows)
-        padded = len(rows) * longest
+        taken = len(rows) * longest if self.is_padded else tokens
+        of_token, masks = self._token, self._masks(rows, longest)
         if self.method.checkpoints:
-            of_layers = self.shape.layers * self.shape.width * self._size + self._token // self.shape.layers
-            return padded * of_layers + of_logits
-        return padded * self._token + self._masks(rows, longest) + of_logits
+            of_token = self.shape.layers * self.shape.width * self._size + self._token // self.shape.layers
+        return taken * of_token + masks + of_logits
 
     def _masks(self, rows: Sequence[Row], longest: int) -> int:
-        """Of each layer, where what a token looks at is more than what is before it: images, or padding."""
-        if self.method.on_gpu or not (self.shape.side or any(row.length != longest for row in rows)):
+        if not (self.shape.side or any(row.length != longest for row in rows)):
             return 0
-        return self.shape.layers * len(rows) * longest**2 * self._size
+        return len(rows) * longest**2 * self.mask
+
+    @property
+    def mask(self) -> int:
+        """Of each layer whose values are kept, for each token that a token may look at, where that is more than what is
+        before it: images, or padding. PyTorch's attention keeps it for its backward pass, on a card, too."""
+        layers = 1 if self.method.checkpoints else self.shape.layers
+        return layers * self._size if self.is_padded else 0
 
     def count_passing(self, rows: Sequence[Row]) -> int:
         """While all that is still there: two gradients of the logits, and that of the vocabulary in a full tuning."""

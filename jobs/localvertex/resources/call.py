@@ -15,7 +15,7 @@ from jobs.localvertex.api.faults import FAILURE, Fault
 from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
-from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.devices.machine import CPU, Machine
 from jobs.localvertex.imports.importer import Imports
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
@@ -48,8 +48,9 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The server's parts, made once in `__main__`. `project`: where a path names none. `serves_on`, `trains_on`:
-    devices of `devices.machine`. `imports` need `import_key`; None where nobody can import."""
+    """The server's parts, made once in `__main__`. `project`: where a path names none. `serves_on`: a device
+    of `devices.machine`, and `look` is what there is of them now. `imports` need `import_key`; None where
+    nobody can import."""
 
     store: Store
     ledger: Ledger
@@ -69,7 +70,7 @@ class Parts:
     as_google: bool = False
     project: str = ""
     serves_on: str = CPU
-    trains_on: str = CPU
+    look: Callable[[], Machine] = Machine
     imports: Imports | None = None
     import_key: str = ""
 

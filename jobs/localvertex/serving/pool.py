@@ -45,15 +45,17 @@ class Serving:
         hang_seconds: float = HANG_SECONDS,
         speeds: Speeds | None = None,
         free_memory: Callable[[], int | None] = free_memory,
+        where: str = "this machine",
     ) -> None:
-        """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
+        """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given. `where`:
+        whose memory is free."""
         self._folder = folder
         self._command = list(command)
         self.idle_seconds = idle_seconds
         self.hang_seconds = hang_seconds
         self.budget = budget or memory.half_of_this_machine()
         self._speeds = speeds
-        self._free_memory = free_memory
+        self._free_memory, self._where = free_memory, where
         self._lock = threading.RLock()
         self._served: dict[str, Served] = {}
         self._stopping = threading.Event()
@@ -71,23 +73,25 @@ class Serving:
         """Raises FAILED_PRECONDITION for what can never fit, however little else is served; RESOURCE_EXHAUSTED for what
         other programs leave too little memory for now. `needs`: bytes by the tokens of a context, as `Plan.needs` has
         them; nothing is refused where there are none."""
-        need = next(iter(needs.values()), 0)
+        need, room = next(iter(needs.values()), 0), self.room()
         if need > self.budget:
             raise precondition(
                 f"{what} needs about {to_megabytes(need)} MB of memory to be served, and the models of this server may"
-                f" take {to_megabytes(self.budget)} MB altogether. {_suggest_context(needs, self.budget)}Deploy a"
+                f" take {to_megabytes(self.budget)} MB altogether. {_suggest_context(needs, room)}Deploy a"
                 " smaller model, or start the server with a higher --serving-memory-mb."
             )
-        if need > (room := self.room()):
+        if need > room:
             raise ApiError(
                 "RESOURCE_EXHAUSTED",
-                f"{what} needs about {to_megabytes(need)} MB of memory, and {to_megabytes(room)} MB are free on this"
-                f" machine. {_suggest_context(needs, room)}Close other programs, or deploy a smaller model.",
+                f"{what} needs about {to_megabytes(need)} MB of memory, and {to_megabytes(room)} MB are free on"
+                f" {self._where}. {_suggest_context(needs, room)}Close other programs, or deploy a smaller model.",
             )
 
     def room(self) -> int:
         """Bytes for one more model, once those that nobody asks are put to sleep."""
-        free = self._free_memory()
+        return self.room_within(self._free_memory())
+
+    def room_within(self, free: int | None) -> int:
         with self._lock:
             idle = sum(one.need for one in self._served.values() if one.child is not None and one.busy == 0)
         return self.budget if free is None else min(self.budget, free + idle)

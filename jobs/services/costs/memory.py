@@ -3,8 +3,8 @@ is free and what each takes. Best effort: it refuses what doesn't fit itself, wh
 """
 
 import logging
-from bisect import bisect_left
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.db import transaction
 
 from jobs import live, shortages
 from jobs.models import Dataset, PublisherModel
+from jobs.services.costs.training_memory import add_bytes, find_rows
 from jobs.text.deferred import gettext as _, join
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -22,23 +23,27 @@ logger = logging.getLogger(__name__)
 
 # So long an answer is taken for one of now; so long one is waited for; and then it refuses nothing any more.
 FRESH, PATIENCE, HOLDS = timedelta(seconds=15), timedelta(seconds=5), timedelta(minutes=2)
-PERCENT = 100
 GIGABYTE, MEGABYTE = 1e9, 1e6
 
 
 @dataclass(frozen=True)
 class Fit:
-    """In bytes. `smaller`: the batch size or the context that fits instead; 0 where none does."""
+    """In bytes. `smaller`: the batch size or the context that fits instead; 0 where none does. `place`: the graphics
+    cards whose memory counts, empty for that of the machine; beside those that serve, the machine has `beside`.
+    `too_small`: the card that has no room for a training, so that it takes place on the CPU."""
 
     needed: int
     free: int
     asked: int
     smaller: int
     is_training: bool
+    place: str = ""
+    beside: int = 0
+    too_small: str = ""
 
     @property
     def fits(self) -> bool:
-        return self.needed <= self.free
+        return self.needed <= self.free + self.beside
 
     @property
     def needed_words(self) -> str:
@@ -50,11 +55,41 @@ class Fit:
 
     @property
     def sentence(self) -> str:
-        words = {"needed": self.needed_words, "free": self.free_words}
-        if self.fits:
-            return _("Fits: needs about %(needed)s of memory, and %(free)s are free.") % words
-        missing = _("Doesn't fit: needs about %(needed)s of memory, and %(free)s are free.") % words
-        return join(missing, self._remedy)
+        found = self._say_fitting() if self.fits else join(self._say_missing(), self._remedy)
+        return join(found, self.why_on_cpu) if self.too_small else found
+
+    @property
+    def why_on_cpu(self) -> str:
+        if not self.too_small:
+            return ""
+        return _("%(card)s has too little free memory, so the CPU trains, which is slower.") % {"card": self.too_small}
+
+    @property
+    def _words(self) -> dict[str, str]:
+        beside, place = format_size(self.beside), self.place
+        return {"needed": self.needed_words, "free": self.free_words, "place": place, "beside": beside}
+
+    def _say_fitting(self) -> str:
+        if not self.place:
+            return _("Fits: needs about %(needed)s of memory, and %(free)s are free.") % self._words
+        if self.needed <= self.free:
+            return _("Fits: needs about %(needed)s of the memory of %(place)s, and %(free)s are free.") % self._words
+        return _(
+            "Fits, but not on the GPU alone: needs about %(needed)s of memory, and %(free)s are free on %(place)s. The"
+            " CPU computes the rest, which is slower."
+        ) % self._words  # fmt: skip
+
+    def _say_missing(self) -> str:
+        if not self.place:
+            return _("Doesn't fit: needs about %(needed)s of memory, and %(free)s are free.") % self._words
+        if self.is_training:
+            return _(
+                "Doesn't fit: needs about %(needed)s of the memory of %(place)s, and %(free)s are free."
+            ) % self._words  # fmt: skip
+        return _(
+            "Doesn't fit: needs about %(needed)s of memory. On %(place)s, %(free)s are free, and %(beside)s for what"
+            " the CPU computes."
+        ) % self._words  # fmt: skip
 
     @property
     def _remedy(self) -> str:
@@ -81,36 +116,22 @@ def of_training(
     batch_size: int | None = None,
     longest_row: int = 0,
 ) -> Fit | None:
-    """With the longest rows of the dataset in one step, cut to `longest_row` tokens. None where nobody has told."""
+    """With the longest rows of the dataset in one step, cut to `longest_row` tokens, in the memory of the card or of
+    the machine that trains. None where nobody has told."""
     told = _load_facts(base_model)
-    mode = (told.get("modes") or {}).get(tuning_mode)
-    longest = int(dataset.stats.get("longest") or 0)
-    if not mode or not mode["rows"] or not longest:
+    modes = told.get("with_images" if dataset.image_count else "modes") or {}
+    mode, asked = modes.get(tuning_mode) or {}, batch_size or told.get("batch", 1)
+    rows = find_rows(dataset, asked, longest_row, mode.get("image_tokens", 0))
+    if not mode.get("rows") or not rows:
         return None
-    length = min(longest, longest_row) if longest_row else longest
-    answers = length * float(dataset.stats.get("answer_share", PERCENT)) / PERCENT
-    asked = batch = batch_size or told["batch"]
-    needed = _add_bytes(mode, adapter_size or 0, min(batch, dataset.valid_rows), length, answers)
-    while batch and _add_bytes(mode, adapter_size or 0, batch, length, answers) > told["free"]:
+    batch, rank, card = asked, adapter_size or 0, mode.get("card", "")
+    free = mode["free"] if card else told["free"]
+    while batch and add_bytes(mode, rank, rows, batch) > free:
         batch //= 2
-    return Fit(needed, told["free"], asked, batch if batch < asked else 0, is_training=True)
-
-
-def _add_bytes(mode: Mapping[str, Any], rank: int, batch: int, length: int, answers: float) -> int:
-    step = mode["step"] + batch * (_of_row(mode["rows"], length) + answers * mode["answer"])
-    return int(mode["fixed"] + mode["rank"] * rank + max(mode["saving"], step))
-
-
-def _of_row(rows: Mapping[str, int], length: int) -> float:
-    """In between as on the line between the two that are told."""
-    known = sorted((int(tokens), size) for tokens, size in rows.items())
-    at = bisect_left(known, (length, 0))
-    if at == len(known):
-        tokens, size = known[-1]
-        return size * length / tokens
-    tokens, size = known[at]
-    before, smaller = known[at - 1] if at else (0, 0)
-    return smaller + (size - smaller) * (length - before) / (tokens - before)
+    smaller = batch if batch < asked else 0
+    return Fit(
+        add_bytes(mode, rank, rows, asked), free, asked, smaller, True, card, too_small=mode.get("too_small", "")
+    )
 
 
 def of_deployment(base_model: str, context_tokens: int | None = None, precision: str = "") -> Fit | None:
@@ -123,7 +144,15 @@ def of_deployment(base_model: str, context_tokens: int | None = None, precision:
     asked = min((tokens for tokens in contexts if tokens >= (context_tokens or 0)), default=max(contexts))
     asked = asked if context_tokens else max(contexts)
     fitting = [tokens for tokens, size in contexts.items() if size <= told["room"] and tokens < asked]
-    return Fit(contexts[asked], told["room"], asked, max(fitting, default=0), is_training=False)
+    place = _name_cards(told.get("cards") or ())
+    free = min(told["room_on_cards"], told["room"]) if place else told["room"]
+    smaller, beside = max(fitting, default=0), told["room"] - free
+    return Fit(contexts[asked], free, asked, smaller, is_training=False, place=place, beside=beside)
+
+
+def _name_cards(names: Sequence[str]) -> str:
+    """As in "2 × NVIDIA L4", and with commas where they differ."""
+    return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in Counter(names).items())
 
 
 def why_not(fit: Fit | None, base_model: str, now: datetime) -> str:

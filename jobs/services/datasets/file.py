@@ -220,7 +220,7 @@ class Report:
         self.files.update(filter(None, (places.own_file(self.owner_id, image.address) for image in row.images)))
         tokens = self.reckoning.add(row.turns, len(row.images))
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
-        self.measure.add(number, self.rows, tokens, row.characters, row.answer_characters)
+        self.measure.add(number, self.rows, tokens, row.characters, row.answer_characters, len(row.images))
         if row.repeated:
             self.repeated += 1
             self.first_repeated = self.first_repeated if self.repeated > 1 else (number, row.repeated)

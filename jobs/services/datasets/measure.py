@@ -1,5 +1,6 @@
 """How long the rows of a dataset are: exact figures in the memory of the distinct lengths."""
 
+import heapq
 import math
 import re
 from bisect import bisect_left
@@ -24,6 +25,7 @@ A_TURN, A_SYSTEM_TURN, A_ROW = 5, 1, 1
 # Of Gemma 3 from 4B on: 256 for what it sees, and the marks before and after.
 AN_IMAGE = 258
 ROWS_LOOKED_AT = 2000
+LONGEST_ROWS = 32
 
 
 def reckon_text(text: str) -> float:
@@ -74,24 +76,30 @@ class Measure:
         self.rows: Counter[int] = Counter()
         self.longest = self.longest_line = self.longest_row = 0
         self.characters = self.answers = 0
+        self._longest_rows: list[tuple[int, int]] = []
 
-    def add(self, line: int, row: int, tokens: int, characters: int, answer: int) -> None:
+    def add(self, line: int, row: int, tokens: int, characters: int, answer: int, images: int = 0) -> None:
         """`answer` is the part of the characters that the model learns to write; a blank line is no row."""
         self.rows[tokens] += 1
+        keep = heapq.heappush if len(self._longest_rows) < LONGEST_ROWS else heapq.heappushpop
+        keep(self._longest_rows, (tokens, images))
         self.characters += characters
         self.answers += answer
         if tokens > self.longest:
             self.longest, self.longest_line, self.longest_row = tokens, line, row
 
     def as_dict(self) -> dict[str, Any]:
+        """`longest_rows`: the tokens of their text and how many images they have, the longest first."""
         if not self.rows:
             return {}
+        longest_rows = sorted(self._longest_rows, reverse=True)
         return {
             "with_template": True,
             "median": self._at(0.5),
             "p95": self._at(0.95),
             "longest": self.longest,
             "longest_line": self.longest_line,
+            "longest_rows": [[tokens - images * AN_IMAGE, images] for tokens, images in longest_rows],
             "answer_share": round(100 * self.answers / self.characters),
             "bins": self._bins(),
         }

@@ -19,6 +19,21 @@ def test_what_each_precision_takes():
     assert found.precisions == {"q8_0": {512: 7, 8192: 30}}
 
 
+def test_cards_and_rows_with_images():
+    seen = MODE | {"padded": True, "mask": 8, "even_mask": 9, "shown": 10, "image": 11, "image_tokens": 18}
+    seen |= {"card": "NVIDIA\0 L4", "free": 12, "too_small": "T4"}
+    told = TOLD | {"cards": ["NVIDIA L4"] * 20, "room_on_cards": 7}
+    found = parse_memory(json.dumps(told | {"training": {"with_images": {"FULL": seen}}}))
+    assert found.with_images == {
+        "FULL": TrainingMemory(
+            fixed=1, rank=2, saving=3, step=4, answer=5, rows={8: 7, 16: 6}, padded=True, mask=8, even_mask=9,
+            shown=10, image=11, image_tokens=18, card="NVIDIA\N{REPLACEMENT CHARACTER} L4", free=12,
+            too_small="T4",
+        )
+    }  # fmt: skip
+    assert (found.modes, found.cards, found.room_on_cards) == ({}, ("NVIDIA L4",) * 16, 7)
+
+
 def test_a_model_that_is_not_tuned():
     for training in ("", ', "training": null', ', "training": []'):
         assert parse_memory(f'{{"free": 10, "room": 20{training}}}') == Memory(10, 20, {}, 1, {})
@@ -39,6 +54,12 @@ def test_a_model_that_is_not_tuned():
         {"precisions": {"q8_0": 7}},
         {"training": {"batch": 0.5}},
         {"training": {"modes": {"FULL": {"fixed": 1}}}},
+        {"training": {"with_images": {"FULL": {"fixed": 1}}}},
+        {"training": {"modes": {"FULL": MODE | {"mask": -1}}}},
+        {"training": {"modes": {"FULL": MODE | {"card": 7}}}},
+        {"cards": 7},
+        {"cards": [{}]},
+        {"room_on_cards": "much"},
     ],
 )
 def test_nonsense_tells_nothing(changes):

@@ -3,25 +3,15 @@
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from jobs.localvertex.devices.choice import Training, choose_for_training
+from jobs.localvertex.devices.choice import Training
 from jobs.localvertex.devices.look import VISIBLE
 from jobs.localvertex.devices.machine import CPU, Machine
+from jobs.localvertex.memory.placing import choose_by_size
 from jobs.localvertex.memory.shape import count_parameters
-
-BYTES_OF_BF16 = 2
-# Of a base model: NF4 with the scales of its blocks, or whole bytes; the vocabulary stays as it is.
-SHARE_OF_BF16 = {"4bit": 0.35, "8bit": 0.6}
-BYTES_OF_FULL = 4 * 4  # weight, gradient, and the two moments of AdamW
-ROOM = 1.2  # for the adapter and the values of a short batch
 
 
 def choose_by_mode(folder: Path, mode: str, quantization: str | None, machine: Machine) -> Training:
-    parameters = sum(count_parameters(folder).values())
-    if mode == "FULL":  # in f32 on every card
-        return choose_for_training(machine, round(parameters * BYTES_OF_FULL * ROOM), is_exact=True)
-    share = SHARE_OF_BF16.get(quantization or "", 1.0)
-    needed = round(parameters * BYTES_OF_BF16 * share * ROOM)
-    return choose_for_training(machine, needed, is_quantized=quantization is not None)
+    return choose_by_size(sum(count_parameters(folder).values()), mode, quantization, machine)
 
 
 def show_only(chosen: Training, environment: MutableMapping[str, str]) -> None:

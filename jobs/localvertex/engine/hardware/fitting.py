@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from jobs.localvertex.devices.choice import BFLOAT16, CUDA_CONTEXT, Training as Chosen
-from jobs.localvertex.devices.machine import CPU, CUDA
+from jobs.localvertex.devices.choice import Training as Chosen
 from jobs.localvertex.engine.dataset import Examples
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.model import ON_CPU, dtype_of_base
-from jobs.localvertex.memory.fit import why_not_train
+from jobs.localvertex.memory.fit import why_not_train_on
 from jobs.localvertex.memory.shape import Shape
-from jobs.localvertex.memory.training import HALF, SINGLE, Method, Row, Training
+from jobs.localvertex.memory.training import Method, Row
 
 
 def require_memory(
@@ -20,23 +18,10 @@ def require_memory(
 ) -> None:
     """A training that is killed for its memory looks like one that crashed, and would be tried again. Raises
     RESOURCE_EXHAUSTED. `free`: of the machine; a graphics card has memory of its own."""
-    shape = Shape.read(job.base_model_dir) if on.device == CPU or on.card else None
-    where = "this machine"
-    if on.card:
-        free, where = on.card.free, on.card.name
-    if shape is None or free is None:
+    if (shape := Shape.read(job.base_model_dir)) is None:
         return
-    training = Training(shape, method_on(on, method_of(job, has_images=has_images)))
-    if reason := why_not_train(training, rows, job.batch_size, free, where):
+    if reason := why_not_train_on(on, shape, method_of(job, has_images=has_images), rows, job.batch_size, free):
         raise JobError(reason, "RESOURCE_EXHAUSTED")
-
-
-def method_on(on: Chosen, method: Method) -> Method:
-    """On the card that was chosen, whose base is in bf16 or in f32."""
-    if on.device != CUDA:
-        return method
-    base = HALF if on.dtype == BFLOAT16 else SINGLE
-    return replace(method, base=base, on_gpu=True, checkpoints=on.checkpoints, process=CUDA_CONTEXT)
 
 
 def method_of(job: Job, *, has_images: bool) -> Method:

@@ -11,7 +11,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.devices.machine import CPU
+from jobs.localvertex.devices.choice import free_for_serving, list_cards_for_serving, memory_for_serving
+from jobs.localvertex.devices.machine import CPU, Machine as Devices
 from jobs.localvertex.memory.facts import describe_training
 from jobs.localvertex.memory.free import free_memory
 from jobs.localvertex.memory.shape import Shape
@@ -22,6 +23,7 @@ from jobs.localvertex.models.machines import spec_of
 from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.resources.artifacts import GARDEN_WEIGHTS
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.prompts.templates import knows_tools
 from jobs.localvertex.tuning.job import USUAL_BATCH
 
@@ -159,16 +161,24 @@ def _tools(weights: Weights) -> str:
 
 def _memory(parts: Parts, model: CatalogueModel, weights: Weights) -> Json:
     """What is free, and what a training and a deployment take of it, as far as their files tell."""
-    known = parts.deployments.quantizations
+    known, machine, free = parts.deployments.quantizations, parts.look(), free_memory()
     usual = "" if parts.instant else known.choose(weights, "")
     found: Json = {
-        "free": free_memory(),
-        "room": parts.serving.room(),
+        "free": free,
         "contexts": known.find_needs(weights, usual),
         "precisions": {} if parts.instant else known.list_needs(weights),
+        **describe_room(parts.serving, machine),
     }
-    trains_here = model.tuning is not None and not parts.instant and parts.trains_on == CPU
-    shape = Shape.read(weights.hf) if trains_here else None
+    shape = Shape.read(weights.hf) if model.tuning is not None and not parts.instant else None
     if shape is not None and model.tuning is not None:
-        found["training"] = describe_training(shape, USUAL_BATCH, model.tuning.max_tokens)
+        found["training"] = describe_training(shape, USUAL_BATCH, model.tuning.max_tokens, machine, free)
     return found
+
+
+def describe_room(serving: Serving, machine: Devices) -> Json:
+    """Bytes for one more model, and which cards have how many of them. What is idle was put on cards first."""
+    room, cards = serving.room(), list_cards_for_serving(machine)
+    if not cards:
+        return {"room": room}
+    on_cards = min(serving.room_within(free_for_serving(machine)), memory_for_serving(machine))
+    return {"room": room, "cards": [card.name for card in cards], "room_on_cards": min(room, on_cards)}

@@ -1,11 +1,12 @@
 """A tuning that does not fit into the memory of this computer, and the batch size that does."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from django.utils import timezone
 
 from jobs.models import PublisherModel, TuningDraft, TuningJob
+from jobs.services.costs import memory
 from jobs.vertex.machine import Memory, TrainingMemory
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard, training
 from tests.support import factories
@@ -83,3 +84,35 @@ def test_it_is_asked_when_the_page_is_opened(wizard, dataset):
     PublisherModel.objects.update(data={"memory": {}})
     wizard.get("training")
     assert "asked_at" in PublisherModel.objects.get().data["memory"]
+
+
+def describe(**changes):
+    for model in PublisherModel.objects.all():
+        model.data["memory"] |= changes
+        model.save()
+
+
+def test_the_card_that_trains_is_named_and_judged(wizard, dataset):
+    """In the training step, in the last one, and at the start."""
+    on_card = asdict(replace(MODE, card="NVIDIA L4", free=13 * 10**8))
+    describe(free=64 * 10**9, modes={"PEFT_ADAPTER": on_card})
+    wizard.fill(dataset)
+    missing = "Doesn&#x27;t fit: needs about 1.4 GB of the memory of NVIDIA L4, and 1.3 GB are free."
+    for step in ("training", "deployment"):
+        page = wizard.get(step).content.decode()
+        assert f"{missing} It fits with a batch size of 2." in page
+        assert '≈ 1.4 GB, 1.3 GB free<br><small class="muted">NVIDIA L4</small>' in page
+    answer = wizard.client.post(f"/tuning/drafts/{wizard.pk}/start/", DEPLOYMENT)
+    assert (answer.status_code, TuningJob.objects.exists()) == (422, False)
+    wizard.post("training", **training(dataset) | {"action": "batch:2"})
+    assert missing not in wizard.get("training").content.decode()
+
+
+def test_the_images_of_the_longest_rows_count(wizard, owner):
+    seen = asdict(replace(MODE, shown=10**8, image_tokens=18))
+    describe(with_images={"PEFT_ADAPTER": seen})
+    stats = {"longest": 2048, "answer_share": 50, "longest_rows": [[2012, 2], [2030, 1], *[[900, 0]] * 30]}
+    rows = factories.dataset(owner=owner, valid_rows=100, stats=stats, image_count=3)
+    found = memory.of_training(rows, PublisherModel.objects.get().name, "PEFT_ADAPTER", batch_size=4)
+    assert found.needed == 10**9 + 3 * 10**8 + 2 * 10**8 + 2 * 10**8 * 900 // 2048
+    assert (found.fits, found.smaller) == (False, 1)

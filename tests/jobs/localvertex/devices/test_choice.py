@@ -13,6 +13,8 @@ from jobs.localvertex.devices.choice import (
     Training,
     choose_for_serving,
     choose_for_training,
+    free_for_serving,
+    list_cards_for_serving,
     memory_for_serving,
 )
 from jobs.localvertex.devices.machine import CPU, CUDA, METAL, MPS, OTHER, Card, Machine
@@ -138,3 +140,10 @@ def test_apples_gpu_is_used_in_bf16_since_macos_14() -> None:
 )
 def test_the_reason_for_the_cpu_is_the_true_one(machine: Machine, why: str) -> None:
     assert choose_for_training(machine).reason == why
+
+
+def test_what_llama_cpp_leaves_free_of_each_card_is_no_room() -> None:
+    assert free_for_serving(UNEQUAL) == 31 * GB - 2 * (600 * 2**20 + 2**30)
+    assert free_for_serving(replace(UNEQUAL, cards=(SMALL, replace(BIG, free=GB)))) == 7 * GB - 600 * 2**20 - 2**30
+    assert (free_for_serving(CPU_BUILDS), free_for_serving(NOTHING)) == (0, 0)
+    assert (list_cards_for_serving(UNEQUAL), list_cards_for_serving(CPU_BUILDS)) == ((SMALL, BIG), ())

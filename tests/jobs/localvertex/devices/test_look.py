@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.localvertex.devices.look import (
+    Lately,
     ask_llama,
     filter_visible,
     list_cards,
@@ -14,7 +15,7 @@ from jobs.localvertex.devices.look import (
     parse_cards,
     read_torch_build,
 )
-from jobs.localvertex.devices.machine import CPU, CUDA, METAL, MPS, OTHER, Card
+from jobs.localvertex.devices.machine import CPU, CUDA, METAL, MPS, OTHER, Card, Machine
 
 TOLD = """\
 GPU-5f1a, NVIDIA GeForce RTX 4090, 24564, 23016, 8.9
@@ -96,3 +97,9 @@ def test_a_driver_that_fails_is_a_machine_without_cards(
     make_driver(tmp_path, line)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert list_cards() == ()
+
+
+def test_the_driver_is_asked_once_in_two_seconds() -> None:
+    times, found = iter([0.0, 1.9, 2.0, 3.9]), iter([Machine((BIG,)), Machine((OLD,))])
+    lately = Lately(lambda: next(found), lambda: next(times))
+    assert [lately().cards for _ in range(4)] == [(BIG,), (BIG,), (OLD,), (OLD,)]

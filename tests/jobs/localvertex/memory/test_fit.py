@@ -1,4 +1,15 @@
-from jobs.localvertex.memory.fit import MARGIN, fit_training, why_never_train, why_not_train
+from dataclasses import replace
+
+from jobs.localvertex.devices.choice import BFLOAT16, Training as Chosen
+from jobs.localvertex.devices.machine import CPU, CUDA, Card, Machine
+from jobs.localvertex.memory.fit import (
+    MARGIN,
+    fit_training,
+    why_never_train,
+    why_never_train_on,
+    why_not_train,
+    why_not_train_on,
+)
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import PROCESS_BYTES, Method, Row, Training
 
@@ -54,6 +65,30 @@ def test_a_machine_that_never_has_enough():
         " machine with more memory, or choose PEFT_ADAPTER."
     )
     assert why_never_train(LORA, 2**20).endswith("Use a smaller base model or a machine with more memory.")
+
+
+L4 = Card("GPU-a", "NVIDIA L4", 24 * 10**9, 10**9, (8, 9))
+ONE_CARD = Machine((L4,), torch=CUDA, cuda=(13, 0))
+
+
+def test_a_card_that_is_busy_now_may_train_later():
+    """One of the size that a model never fits on leaves it to the CPU."""
+    huge = replace(SMALL, parameters=4 * 10**9)
+    assert why_never_train_on(ONE_CARD, SMALL, Method("FULL"), 10**9) == ""
+    assert why_never_train_on(ONE_CARD, huge, Method("PEFT_ADAPTER"), 10**9) == ""
+    assert why_never_train_on(ONE_CARD, huge, Method("FULL"), None) == ""
+    assert "and this machine has 1.0 GB." in why_never_train_on(ONE_CARD, huge, Method("FULL"), 10**9)
+    assert "and this machine has 1.0 GB." in why_never_train_on(Machine(), SMALL, Method("FULL"), 10**9)
+    wide = replace(SMALL, vocabulary=2 * 10**9)
+    assert "and NVIDIA L4 has 24.0 GB." in why_never_train_on(ONE_CARD, wide, Method("PEFT_ADAPTER"), 10**12)
+
+
+def test_what_is_free_counts_where_the_training_takes_place():
+    on, method = Chosen(CUDA, "", card=L4, dtype=BFLOAT16), Method("PEFT_ADAPTER")
+    on_card = why_not_train_on(on, SMALL, method, ROWS, 1, 0)
+    assert on_card.startswith("The training needs about 1.6 GB of memory, and 1.0 GB are free on NVIDIA L4.")
+    assert "are free on this machine." in why_not_train_on(Chosen(CPU, ""), SMALL, method, ROWS, 1, 0)
+    assert why_not_train_on(Chosen(CPU, ""), SMALL, method, ROWS, 1, None) == ""
 
 
 def test_the_longest_rows_count_where_they_are_together():

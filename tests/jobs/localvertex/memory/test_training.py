@@ -152,6 +152,18 @@ def test_images_are_counted_with_the_pixels_and_what_the_tower_computes() -> Non
     assert training.step(many) == 40 * (pixels * 4 + 2 * (pixels + 64 * 64 * 2 * (1152 + 4304)))
 
 
+def test_a_card_keeps_masks_of_padded_rows_unless_flash_attention_takes_them_one_after_another() -> None:
+    rows, padding = [Row(4096, 8), Row(4000, 8)], 96
+    plain, again = (on_card(LLAMA_8B, "PEFT_ADAPTER", checkpoints=one) for one in (False, True))
+    assert (plain.mask, again.mask) == (32 * 2, 2)
+    even = plain.count_kept([Row(4096, 8)] * 2)
+    assert plain.count_kept(rows) - even == 32 * 2 * 2 * 4096**2
+    flash = on_card(LLAMA_8B, "PEFT_ADAPTER", flashes=True)
+    assert (flash.is_padded, flash.mask) == (False, 0)
+    assert even - flash.count_kept(rows) == padding * (even - 16 * LLAMA_8B.vocabulary * 4) // (2 * 4096)
+    assert on_card(GEMMA_4B, "PEFT_ADAPTER", flashes=True).is_padded
+
+
 def test_masks_are_kept_where_rows_are_padded() -> None:
     training = Training(LLAMA_8B, Method("PEFT_ADAPTER", is_plain=False))
     even, padded = (training.count_kept([Row(256, 8), Row(length, 8)]) for length in (256, 255))

@@ -1,6 +1,7 @@
 """Models for which there is no memory, and what would fit instead."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from google.api_core.exceptions import BadRequest
@@ -38,3 +39,14 @@ def test_what_other_programs_leave_no_memory_for(tmp_path):
     assert (caught.value.status, serving.states()) == ("RESOURCE_EXHAUSTED", [])
     serving.require_room(replace(plan, context=4096).needs(), "It")
     assert Serving(tmp_path, budget=2**40, free_memory=lambda: None).room() == 2**40
+
+
+def test_a_context_that_other_programs_leave_no_memory_for_is_not_suggested(tmp_path):
+    needs = {8192: 40, 4096: 30, 2048: 20, 1024: 10}
+    for free, suggested in ((30, "A context of 4096 tokens fits"), (25, "A context of 2048 tokens fits"), (5, "")):
+        serving = Serving(tmp_path, budget=35, free_memory=partial(int, free), where="this machine and its GPUs")
+        with pytest.raises(ApiError, match="altogether") as caught:
+            serving.require_room(needs, "It")
+        assert (suggested in str(caught.value), "A context of" in str(caught.value)) == (True, bool(suggested))
+    with pytest.raises(ApiError, match="are free on this machine and its GPUs"):
+        serving.require_room({8192: 9}, "It")

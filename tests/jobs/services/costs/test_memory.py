@@ -1,10 +1,12 @@
 """Whether something fits, by what the server that does it tells of itself."""
 
+import json
 from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
 
+from jobs.localvertex.devices.machine import Machine
 from jobs.localvertex.memory.facts import describe_training
 from jobs.localvertex.memory.fit import MARGIN
 from jobs.localvertex.memory.shape import Shape
@@ -139,7 +141,7 @@ def test_elsewhere_nobody_is_asked(settings):
 def test_both_programs_say_the_same(mode, length, batch):
     """What the server reckons row by row, and what is made of its table here."""
     told = parse_memory(
-        '{"free": 1, "room": 1, "training": ' + str(describe_training(SMALL, 4, 2048)).replace("'", '"') + "}"
+        '{"free": 1, "room": 1, "training": ' + json.dumps(describe_training(SMALL, 4, 2048, Machine(), 1)) + "}"
     )
     tell(told)
     whole = Training(SMALL, Method(mode, 8)).peak([Row(length, length // 2)] * 100, batch) * MARGIN

@@ -118,6 +118,15 @@ def test_lengths_are_exact_and_limits_are_edges():
     assert Measure().as_dict() == {}
 
 
+def test_the_longest_rows_are_kept_with_their_images():
+    measure = Measure()
+    for row in range(1, 101):
+        measure.add(row, row, (row * 37) % 101 + 258 * (row % 3), 4, 1, images=row % 3)
+    found = measure.as_dict()["longest_rows"]
+    by_length = sorted(((row * 37) % 101 + 258 * (row % 3), row % 3) for row in range(1, 101))[::-1]
+    assert found == [[tokens - 258 * images, images] for tokens, images in by_length[:32]]
+
+
 def test_a_data_set_of_before_is_measured_when_asked(owner):
     dataset = factories.dataset(owner=owner)
     datasets.check_again(dataset)

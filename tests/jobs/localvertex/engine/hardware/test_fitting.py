@@ -7,10 +7,11 @@ import pytest
 from jobs.localvertex.devices.choice import BFLOAT16, FLOAT32, Training as Chosen
 from jobs.localvertex.devices.machine import CPU, CUDA, Card
 from jobs.localvertex.engine.dataset import load_examples
-from jobs.localvertex.engine.hardware.fitting import method_of, method_on, require_memory, rows_of
+from jobs.localvertex.engine.hardware.fitting import method_of, require_memory, rows_of
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.memory.fit import MARGIN
+from jobs.localvertex.memory.placing import method_on
 from jobs.localvertex.memory.shape import Shape
 from jobs.localvertex.memory.training import Row, Training
 from tests.jobs.localvertex.engine.conftest import TINY, TINY_VISION, TUNE, Workdir
