@@ -104,9 +104,10 @@ def train(folder: Path, model: Model, mode: str, batch: int, length: int) -> Tak
     words, load = (ROOT / "LICENSE").read_text().split(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=folder) as made:
         workdir = Path(made)
-        # The answer is longer than the row, which is cut to its length.
-        row = {"prompt": " ".join(words[: length // 8]), "completion": " ".join((4 * words)[: 2 * length])}
-        (workdir / "train.jsonl").write_text(STEPS * batch * (json.dumps(row) + "\n"))
+        # The answer is longer than the row, which is cut to its length. What rows share would take memory only once.
+        asked, answer = " ".join(words[: length // 8]), " ".join((4 * words)[: 2 * length])
+        lines = ({"prompt": f"{number}. {asked}", "completion": answer} for number in range(STEPS * batch))
+        (workdir / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
         job = {
             **{"base_model_dir": str(model.hf), "train_path": str(workdir / "train.jsonl"), "validation_path": None},
             **{"epochs": 1, "learning_rate": 1e-5, "tuning_mode": mode, "adapter_size": RANK, "batch_size": batch},
