@@ -115,17 +115,19 @@ def say(taken: Taken) -> Taken:
     return taken
 
 
+def make_row(number: int, prompt: str, completion: str, images: int) -> str:
+    if images:
+        return seeing.make_row(number, images, prompt, completion)
+    return json.dumps({"prompt": prompt, "completion": completion})
+
+
 def train(folder: Path, model: Model, mode: str, batch: int, length: int, images: int = 0) -> Taken:
     words, load = (ROOT / "LICENSE").read_text().split(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=folder) as made:
         workdir = Path(made)
-        # The answer is longer than the row, which is cut to its length.
-        prompt, completion = words[: 8 if images else length // 8], (4 * words)[: 2 * length]
-        row = {"prompt": " ".join(prompt), "completion": " ".join(completion)}
-        lines = [
-            seeing.make_row(number, images, row["prompt"], row["completion"]) if images else json.dumps(row)
-            for number in range(STEPS * batch)
-        ]
+        # The answer is longer than the row, which is cut to its length. What rows share would take memory only once.
+        asked, answer = " ".join(words[: 8 if images else length // 8]), " ".join((4 * words)[: 2 * length])
+        lines = [make_row(number, f"{number}. {asked}", answer, images) for number in range(STEPS * batch)]
         (workdir / "train.jsonl").write_text("".join(f"{line}\n" for line in lines))
         job = {
             **{"base_model_dir": str(model.hf), "train_path": str(workdir / "train.jsonl"), "validation_path": None},

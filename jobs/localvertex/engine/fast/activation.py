@@ -41,7 +41,7 @@ class _Gated(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         gate, up, active = ctx.saved_tensors
         grad = grads[0]
-        return ACTIVATIONS[ctx.name][1](grad * up, gate), grad * active, None
+        return ACTIVATIONS[ctx.name][1](grad * up, gate), active.mul_(grad), None
 
 
 def apply_gate(gate: Tensor, up: Tensor, name: str) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jobs.localvertex.engine.fast.rows import own_lengths
+
 BLOCK = 256  # queries
 KEPT = 2 * BLOCK  # keys: the weights of blocks with more are computed again in the backward pass
 
@@ -17,24 +19,40 @@ KEPT = 2 * BLOCK  # keys: the weights of blocks with more are computed again in 
 @dataclass(frozen=True)
 class Block:
     queries: slice
+    shared: slice  # keys that all rows begin with, where they are not among the others
     keys: slice
     mask: Tensor  # added to the scores: (queries, 1, keys)
 
+    @property
+    def apart(self) -> int:
+        """How many of the keys lie apart from the others."""
+        count: int = self.shared.stop - self.shared.start
+        return count
 
-def blocks_of(lengths: list[int], window: int | None, dtype: torch.dtype) -> list[Block]:
-    """`window`: a token sees so many tokens, itself included."""
-    row = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    def select_keys(self, x: Tensor) -> Tensor:
+        return torch.cat([x[self.shared], x[self.keys]]) if self.apart else x[self.keys]
+
+
+def blocks_of(lengths: list[int], window: int | None, dtype: torch.dtype, shared: int = 0) -> list[Block]:
+    """`window`: a token sees so many tokens, itself included. `lengths` and `shared` as in `Rows`."""
+    own = own_lengths(lengths, shared)
+    row = torch.repeat_interleave(torch.arange(len(own)), torch.tensor(own))
+    place = torch.cat([torch.arange(length - count, length) for length, count in zip(lengths, own, strict=True)])
     made = []
-    for start, end in spans_of(lengths):
+    for start, end in spans_of(own):
         for first in range(start, end, BLOCK):
             last = min(first + BLOCK, end)
             oldest = max(start, first - window + 1) if window else start
-            query, key = torch.arange(first, last)[:, None], torch.arange(oldest, last)[None]
-            seen = (key <= query) & (row[query] == row[key])
+            common = slice(0, 0)
+            if start > 0:
+                common = slice(min(shared, max(0, int(place[first]) - window + 1)) if window else 0, shared)
+            query = torch.arange(first, last)[:, None]
+            key = torch.cat([torch.arange(common.start, common.stop), torch.arange(oldest, last)])[None]
+            seen = (place[key] <= place[query]) & ((row[query] == row[key]) | (key < shared))
             if window:
-                seen &= key > query - window
+                seen &= place[key] > place[query] - window
             mask = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, -torch.inf)
-            made.append(Block(slice(first, last), slice(oldest, last), mask[:, None]))
+            made.append(Block(slice(first, last), common, slice(oldest, last), mask[:, None]))
     return made
 
 
@@ -83,6 +101,7 @@ class _Attention(torch.autograd.Function):
         query, key, value, sinks, *rest = ctx.saved_tensors
         kept = iter(rest)
         grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        common = [Common(grad_key, ctx.blocks), Common(grad_value, ctx.blocks)]
         for block in ctx.blocks:
             q, k, v = parts(query, key, value, block)
             weights = next(kept) if k.shape[1] <= KEPT else weigh(q, k, block, sinks)
@@ -90,9 +109,28 @@ class _Attention(torch.autograd.Function):
             grad_weights = torch.bmm(grad, v.transpose(1, 2))
             grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
             grad_query[block.queries] = ungroup_heads(torch.bmm(grad_scores, k), block.mask.shape[0])
-            grad_key[block.keys] += torch.bmm(grad_scores.transpose(1, 2), q).transpose(0, 1)
-            grad_value[block.keys] += torch.bmm(weights.transpose(1, 2), grad).transpose(0, 1)
+            common[0].add(torch.bmm(grad_scores.transpose(1, 2), q).transpose(0, 1), block)
+            common[1].add(torch.bmm(weights.transpose(1, 2), grad).transpose(0, 1), block)
+        for one in common:
+            one.finish()
         return grad_query, grad_key, grad_value, None, None
+
+
+class Common:
+    """Adds gradients of keys or values up, in f32 where many rows have the same ones."""
+
+    def __init__(self, total: Tensor, blocks: list[Block]) -> None:
+        self.total = total
+        self.wide = total.new_zeros((max(block.shared.stop for block in blocks), *total.shape[1:]), dtype=torch.float32)
+
+    def add(self, grad: Tensor, block: Block) -> None:
+        if block.apart:
+            self.wide[block.shared] += grad[: block.apart]
+        self.total[block.keys] += grad[block.apart :]
+
+    def finish(self) -> None:
+        count = len(self.wide)
+        self.total[:count] = self.wide.add_(self.total[:count])
 
 
 def weigh(q: Tensor, k: Tensor, block: Block, sinks: Tensor | None) -> Tensor:
@@ -108,7 +146,7 @@ def weigh(q: Tensor, k: Tensor, block: Block, sinks: Tensor | None) -> Tensor:
 
 def parts(query: Tensor, key: Tensor, value: Tensor, block: Block) -> tuple[Tensor, Tensor, Tensor]:
     groups = key.shape[1]
-    keys, values = key[block.keys].transpose(0, 1), value[block.keys].transpose(0, 1)
+    keys, values = block.select_keys(key).transpose(0, 1), block.select_keys(value).transpose(0, 1)
     return group_heads(query[block.queries], groups), keys, values
 
 

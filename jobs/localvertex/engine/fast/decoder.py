@@ -14,6 +14,7 @@ from jobs.localvertex.engine.fast.attention import Block, attention, blocks_of
 from jobs.localvertex.engine.fast.lora import LoraLinears
 from jobs.localvertex.engine.fast.loss import Room
 from jobs.localvertex.engine.fast.norm import Norm, Scale, Turn
+from jobs.localvertex.engine.fast.rows import Rows
 
 SLIDING = "sliding_attention"
 
@@ -84,22 +85,22 @@ class FastDecoder:
         self.norm = Norm(text.norm)
         self.room = Room()
 
-    def places(self, positions: Tensor, lengths: list[int], kind: str) -> Places:
+    def places(self, rows: Rows, kind: str) -> Places:
         kinds = (kind,) if self.rotates_by_kind else ()
-        cos, sin = self.rotary(torch.empty(0, dtype=torch.float32), positions[None], *kinds)
+        cos, sin = self.rotary(torch.empty(0, dtype=torch.float32), rows.positions[None], *kinds)
         half = cos.shape[-1] // 2
-        window = self.window if kind == SLIDING and self.window and max(lengths) > self.window else None
-        blocks = blocks_of(lengths, window, self.head.dtype)
+        window = self.window if kind == SLIDING and self.window and max(rows.lengths) > self.window else None
+        blocks = blocks_of(rows.lengths, window, self.head.dtype, rows.shared)
         return Places(blocks, cos[0, :, None, :half].contiguous(), sin[0, :, None, :half].contiguous())
 
     def __call__(self, tokens: Tensor, lengths: list[int], keep: Tensor) -> Tensor:
         """`tokens` of all rows, one row after another; `keep`: indices of those that come before an answer token."""
-        positions = torch.cat([torch.arange(length) for length in lengths])
-        places = {kind: self.places(positions, lengths, kind) for kind in {layer.kind for layer in self.layers}}
-        x = self.embed(tokens)
+        rows = Rows.of(tokens, lengths, keep)
+        places = {kind: self.places(rows, kind) for kind in {layer.kind for layer in self.layers}}
+        x = self.embed(rows.tokens)
         for layer in self.layers[:-1]:
             x = layer(x, places[layer.kind], None)
-        return self.norm(self.layers[-1](x, places[self.layers[-1].kind], keep))
+        return self.norm(self.layers[-1](x, places[self.layers[-1].kind], rows.keep))
 
 
 def kinds_of(config: Any) -> list[str]:

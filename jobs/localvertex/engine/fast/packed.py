@@ -14,33 +14,34 @@ from transformers import AttentionInterface
 
 from jobs.localvertex.engine.fast.attention import Block, attention, blocks_of
 from jobs.localvertex.engine.fast.lora import LoraLinears
+from jobs.localvertex.engine.fast.rows import Rows
 
 NAME = "rows_one_after_another"
 
 
-class Rows:
-    """Of the batch that is computed. The blocks of each window are made once."""
+class Blocks:
+    """Of the batch that is computed. Those of each window are made once."""
 
-    def __init__(self, lengths: list[int], dtype: torch.dtype) -> None:
-        self.lengths, self.dtype = lengths, dtype
-        self._blocks: dict[int | None, list[Block]] = {}
+    def __init__(self, rows: Rows, dtype: torch.dtype) -> None:
+        self.rows, self.dtype = rows, dtype
+        self._made: dict[int | None, list[Block]] = {}
 
-    def blocks(self, window: int | None) -> list[Block]:
-        window = window if window and max(self.lengths) > window else None
-        if window not in self._blocks:
-            self._blocks[window] = blocks_of(self.lengths, window, self.dtype)
-        return self._blocks[window]
+    def of(self, window: int | None) -> list[Block]:
+        window = window if window and max(self.rows.lengths) > window else None
+        if window not in self._made:
+            self._made[window] = blocks_of(self.rows.lengths, window, self.dtype, self.rows.shared)
+        return self._made[window]
 
 
 def attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """As transformers calls it: (1, heads, tokens, width) in, (1, tokens, heads, width) out."""
-    rows: Rows = module.packed_rows
+    blocks: Blocks = module.packed_blocks
     scaling = options.get("scaling")
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
     q, k, v = (x[0].transpose(0, 1) for x in (query * factor, key, value))
-    return attention(q, k, v, rows.blocks(options.get("sliding_window")), options.get("s_aux"))[None], None
+    return attention(q, k, v, blocks.of(options.get("sliding_window")), options.get("s_aux"))[None], None
 
 
 AttentionInterface.register(NAME, attend)
@@ -55,27 +56,29 @@ class PackedModel:
         self.forwards = [(module, partial(run_linear, LoraLinears.of(module))) for module in linears]
         self.configs = list({id(module.config): module.config for module in attentions}.values())
         self.dtype: torch.dtype = model.dtype
+        # What dropout leaves out differs between the rows, so they have no values in common.
+        self.is_random = any(isinstance(module, nn.Dropout) and module.p for module in model.modules())
 
     def __call__(self, tokens: Tensor, lengths: list[int], keep: Tensor) -> Tensor:
         """Logits: `keep` as in `FastDecoder`."""
-        positions = torch.cat([torch.arange(length) for length in lengths])
-        wanted = torch.zeros(1, len(tokens), dtype=torch.bool).index_fill_(1, keep, True)
-        with self.replace(Rows(lengths, self.dtype)):
+        rows = Rows.whole(tokens, lengths, keep) if self.is_random else Rows.of(tokens, lengths, keep)
+        wanted = torch.zeros(1, len(rows.tokens), dtype=torch.bool).index_fill_(1, rows.keep, True)
+        with self.replace(Blocks(rows, self.dtype)):
             output = self.model(
-                input_ids=tokens[None], position_ids=positions[None], logits_to_keep=wanted, use_cache=False
+                input_ids=rows.tokens[None], position_ids=rows.positions[None], logits_to_keep=wanted, use_cache=False
             )
         logits: Tensor = output.logits
         return logits
 
     @contextmanager
-    def replace(self, rows: Rows) -> Iterator[None]:
+    def replace(self, blocks: Blocks) -> Iterator[None]:
         with ExitStack() as stack:
             for config in self.configs:
                 stack.callback(setattr, config, "_attn_implementation", config._attn_implementation)
                 config._attn_implementation = NAME
             for attending in self.attentions:
-                attending.packed_rows = rows
-                stack.callback(delattr, attending, "packed_rows")
+                attending.packed_blocks = blocks
+                stack.callback(delattr, attending, "packed_blocks")
             for module, forward in self.forwards:
                 module.forward = forward
                 stack.callback(delattr, module, "forward")

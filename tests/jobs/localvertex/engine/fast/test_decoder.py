@@ -18,9 +18,11 @@ from jobs.localvertex.engine.fast.decoder import FastDecoder
 from jobs.localvertex.engine.fast.packed import NAME, PackedModel
 from jobs.localvertex.engine.fast.supported import FastModel, fast_decoder, fast_model, packed_model
 from jobs.localvertex.engine.model import load_base, lora_targets
-from jobs.localvertex.engine.tokens import ChatEncoder
+from jobs.localvertex.engine.tokens import IGNORED, ChatEncoder
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
 from tests.jobs.localvertex.engine.tiny import SHAPES, make_model
+
+INSTRUCTIONS = [*range(20, 30)]
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
@@ -43,9 +45,15 @@ def gradients(model: Any, loss: Tensor) -> list[Tensor]:
     return [parameter.grad for parameter in model.parameters() if parameter.requires_grad]
 
 
+def start_with(tokens: list[int], row: dict[str, Any]) -> dict[str, Any]:
+    """As rows do that have the same instructions for the model."""
+    labels = [IGNORED] * len(tokens) + row["labels"]
+    return row | {"input_ids": tokens + row["input_ids"], "labels": labels}
+
+
 def assert_learns_the_same(model: Any, fast: FastModel, folder: Path) -> None:
     examples = load_examples(TUNE / "train.jsonl", ChatEncoder(folder), 512, "data")
-    rows = [examples[number] for number in range(5)]
+    rows = [start_with(INSTRUCTIONS, examples[number]) for number in range(5)]
     plain = measure_padded(model, Collator(0, None)(rows))
     flat = measure_flat(fast, Collator(0, None, flat=True)(rows))
     assert (int(flat.right), flat.count, flat.tokens) == (int(plain.right), plain.count, plain.tokens)
@@ -134,6 +142,24 @@ def test_loss_of_the_trainer_that_makes_all_logits(workdir: Workdir, tmp_path: P
         assert mine == pytest.approx(theirs, rel=0.01)
 
 
+def test_what_rows_begin_with_is_computed_once() -> None:
+    model = adapt(TINY, torch.float32)
+    fast, counts = FastDecoder(model.get_base_model()), []
+    fast.embed.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
+    first, second = torch.arange(30), torch.arange(30).index_fill_(0, torch.tensor([20]), 7)
+    fast(torch.cat([first, second]), [30, 30], torch.tensor([25, 55]))
+    assert counts == [40]
+
+
+def test_rows_with_dropout_are_computed_whole() -> None:
+    model = adapt(TINY, torch.float32, lora_dropout=0.1)
+    fast, counts = packed_model(model), []
+    assert fast is not None
+    model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: counts.append(inputs[0].numel()))
+    fast(torch.arange(30).repeat(2), [30, 30], torch.tensor([25, 55]))
+    assert counts == [60]
+
+
 def test_plain_lora_is_supported() -> None:
     assert isinstance(fast_model(adapt(TINY, torch.bfloat16)), FastDecoder)
     assert isinstance(fast_model(adapt(TINY, torch.float32)), FastDecoder)
@@ -156,7 +182,8 @@ def test_other_adapters_get_the_forward_pass_of_transformers(options: dict[str, 
     assert fast_decoder(model) is None
     fast = fast_model(model)
     assert isinstance(fast, PackedModel)
-    if "lora_dropout" not in options:
+    assert fast.is_random == ("lora_dropout" in options)
+    if not fast.is_random:
         assert_learns_the_same(model, fast, TINY)
 
 

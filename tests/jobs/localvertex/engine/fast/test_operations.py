@@ -16,6 +16,7 @@ from jobs.localvertex.engine.fast.attention import BLOCK, KEPT, attention, block
 from jobs.localvertex.engine.fast.lora import LoraLinears
 from jobs.localvertex.engine.fast.loss import TOKENS, Room, answer_loss
 from jobs.localvertex.engine.fast.norm import Norm, Turn
+from jobs.localvertex.engine.fast.rows import own_lengths
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +138,29 @@ def test_attention_with_sinks(lengths: list[int]) -> None:
     query, key, value = torch.randn(count, 4, 8), torch.randn(count, 2, 8), torch.randn(count, 2, 8)
     plain = plain_attention(lengths, None, sinks)
     assert_same(lambda q, k, v: attention(q, k, v, blocks, sinks), plain, query, key, value)
+
+
+@pytest.mark.parametrize("window", [None, 5, 300])
+@pytest.mark.parametrize(("lengths", "shared"), [([9, 7, 8], 6), ([BLOCK, BLOCK + 9, 200, 12], 10), ([700, 650], 640)])
+def test_attention_with_a_beginning_that_rows_share(lengths: list[int], shared: int, window: int | None) -> None:
+    blocks, whole = blocks_of(lengths, window, torch.float32, shared), plain_attention(lengths, window)
+    own = own_lengths(lengths, shared)
+    first = torch.arange(shared)
+    rests = torch.arange(shared, sum(own)).split([own[0] - shared, *own[1:]])
+    spread = torch.cat([part for rest in rests for part in (first, rest)])
+    back = torch.cat([first, *rests_in_whole_rows(lengths, shared)])
+
+    def plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        out: Tensor = whole(query[spread], key[spread], value[spread])[back]
+        return out
+
+    query, key, value = torch.randn(sum(own), 4, 8), torch.randn(sum(own), 2, 8), torch.randn(sum(own), 2, 8)
+    assert_same(lambda q, k, v: attention(q, k, v, blocks), plain, query, key, value)
+
+
+def rests_in_whole_rows(lengths: list[int], shared: int) -> list[Tensor]:
+    """Where that is which rows do not share."""
+    return [row[shared:] for row in torch.arange(sum(lengths)).split(lengths)]
 
 
 def test_weights_of_long_rows_are_not_kept() -> None:
