@@ -99,9 +99,9 @@ def test_the_card_that_trains_is_named_and_judged(wizard, dataset):
     wizard.fill(dataset)
     missing = "Doesn&#x27;t fit: needs about 1.4 GB of the memory of NVIDIA L4, and 1.3 GB are free."
     for step in ("training", "deployment"):
-        page = wizard.get(step).content.decode()
+        page = " ".join(wizard.get(step).content.decode().split())
         assert f"{missing} It fits with a batch size of 2." in page
-        assert '≈ 1.4 GB, 1.3 GB free<br><small class="muted">NVIDIA L4</small>' in page
+        assert '≈ 1.4 GB, 1.3 GB free <br><small class="muted">NVIDIA L4</small>' in page
     answer = wizard.client.post(f"/tuning/drafts/{wizard.pk}/start/", DEPLOYMENT)
     assert (answer.status_code, TuningJob.objects.exists()) == (422, False)
     wizard.post("training", **training(dataset) | {"action": "batch:2"})
