@@ -1,7 +1,6 @@
 """The way in: gives `/streams/…` to the tailing app, the rest to Django in threads; console/entrance has the limits."""
 
 import asyncio
-import gc
 import io
 import logging
 import os
@@ -22,7 +21,7 @@ django: Any = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  settings must be loaded first
 
-from console import json_lines  # noqa: E402
+from console import garbage, json_lines  # noqa: E402
 from console.entrance import bodies, requests, static_files  # noqa: E402
 from console.entrance.answers import send_answer  # noqa: E402
 from console.entrance.bodies import Refused, body_limit, declared_length  # noqa: E402
@@ -144,5 +143,5 @@ def chain_handlers(first: Callable[[], object], then: Any) -> Callable[[int, Any
 json_lines.Process.kind = "web"
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
-gc.freeze()
+garbage.settle_process()
 application = TrustedProxies(Application(django, streams.app, Life()), settings.TRUSTED_PROXIES)

@@ -1,5 +1,4 @@
 import atexit
-import gc
 import logging.config
 import os
 import time
@@ -25,7 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, connections
 from kombu.transport import redis
 
-from console import json_lines, pulse
+from console import garbage, json_lines, pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 # Of Django's system checks, which import every page: half a second at the start of each worker. `make check` runs them.
@@ -269,4 +268,4 @@ def write_lines_as_django_does(**_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def keep_what_is_loaded(**_: Any) -> None:
     """Looking through it for garbage would stop all answers for a tenth of a second."""
-    gc.freeze()
+    garbage.settle_process()

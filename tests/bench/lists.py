@@ -6,7 +6,6 @@ the table into docs/performance.md; it is refused when the machine was busy befo
 """
 
 import argparse
-import gc
 import os
 import platform
 import random
@@ -29,6 +28,7 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from console import garbage  # noqa: E402
 from console.presenters.components import pager  # noqa: E402
 from console.presenters.tuning import job_list  # noqa: E402
 from console.views import tuned_models  # noqa: E402
@@ -172,7 +172,7 @@ def measured(rows: int, rounds: int) -> list[Asked]:
             one.ask(client)
             one.clock, one.cpu = [], []
         # As console/asgi.py does.
-        gc.freeze()
+        garbage.settle_process()
         for _ in range(rounds):
             for one in asked:
                 one.ask(client)
