@@ -220,7 +220,7 @@ def difference(runs: list[Run], goal: Goal) -> float:
 
 def tables(goals: list[Goal], runs: list[Run], rows: dict[tuple[str, str], str], rounds: int, load: float) -> str:
     lines = [
-        f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-training`: {rounds} rounds by turns, medians, "
+        f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-training`: rounds by turns: {rounds}, medians, "
         f"{os.cpu_count()} cores, load before the start {load:.1f}.",
         "",
         "| model | the engine against | data | times as fast | goal | met | loss differs by |",
