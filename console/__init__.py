@@ -1,6 +1,6 @@
 from . import garbage
 
-garbage.start_process()
+garbage.collect_seldom()
 
 from .celery import app as celery_app  # noqa: E402  after the line above, or importing it is not faster
 

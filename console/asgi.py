@@ -143,5 +143,5 @@ def chain_handlers(first: Callable[[], object], then: Any) -> Callable[[int, Any
 json_lines.Process.kind = "web"
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
-garbage.settle_process()
+garbage.freeze_imported()
 application = TrustedProxies(Application(django, streams.app, Life()), settings.TRUSTED_PROXIES)

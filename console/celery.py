@@ -27,7 +27,7 @@ from kombu.transport import redis
 from console import garbage, json_lines, pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-# Of Django's system checks, which import every page: half a second at the start of each worker. `make check` runs them.
+# Django's system checks import every page: half a second at the start of each worker. `make check` runs them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 logger = logging.getLogger(__name__)
@@ -268,4 +268,4 @@ def write_lines_as_django_does(**_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def keep_what_is_loaded(**_: Any) -> None:
     """Looking through it for garbage would stop all answers for a tenth of a second."""
-    garbage.settle_process()
+    garbage.freeze_imported()

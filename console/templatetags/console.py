@@ -150,8 +150,8 @@ def relative(moment: datetime) -> str:
     now = timezone.now()
     if (age := now - moment) < timedelta(minutes=1):
         return gettext("just now")
-    whole = next(unit for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)) if age >= unit)
-    return _since(age // whole * whole, now.date(), get_language())
+    unit = next(one for one in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)) if age >= one)
+    return _since(age // unit * unit, now.date(), get_language())
 
 
 @lru_cache(maxsize=4096)

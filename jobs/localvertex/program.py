@@ -23,7 +23,7 @@ from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.devices.choice import choose_for_serving, memory_for_serving
-from jobs.localvertex.devices.look import Lately
+from jobs.localvertex.devices.look import RecentLook
 from jobs.localvertex.devices.machine import CUDA
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.imports.importer import Imports
@@ -120,8 +120,8 @@ def build(options: argparse.Namespace) -> Parts:
     engine: list[str] = options.engine_command
     import_key = os.environ.pop(KEY_VARIABLE, "")  # taken out before any child is started, so that none has it
     store = open_store(data_dir / "vertex.sqlite3")
-    lately = Lately()
-    machine = lately()
+    recent_look = RecentLook()
+    machine = recent_look()
     budget = options.serving_memory_mb * MEGABYTE or half_of_this_machine() + memory_for_serving(machine)
     serves_on = choose_for_serving(machine).device
     weights = _weights(data_dir, options, engine, budget)
@@ -134,7 +134,7 @@ def build(options: argparse.Namespace) -> Parts:
         budget=budget,
         hang_seconds=options.hang_seconds,
         speeds=speeds,
-        free_memory=partial(free_with_cards, lately) if serves_on == CUDA else free_memory,
+        free_memory=partial(free_with_cards, recent_look) if serves_on == CUDA else free_memory,
         where="this machine and its GPUs" if serves_on == CUDA else "this machine",
     )
     runner = Runner(
@@ -174,7 +174,7 @@ def build(options: argparse.Namespace) -> Parts:
         as_google=options.as_google,
         project=options.project,
         serves_on=serves_on,
-        look=lately,
+        look=recent_look,
         imports=imports,
         import_key=import_key,
     )

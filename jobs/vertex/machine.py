@@ -31,8 +31,8 @@ class TrainingMemory:
     Where rows are `padded`, each is as long as the longest of its step, with a mask: `mask` of a row of 1,024 tokens,
     `even_mask` where all rows are of one length; it grows with the square of the length. Of images, each is
     `image_tokens` of its row and takes `shown` beside a step, and `image` before it: the larger of all `image` and the
-    step counts. `card`: the graphics card that
-    trains, with what is `free` there; empty for the memory of the machine, where one may be `too_small`."""
+    step counts. `card`: the graphics card that trains, with what is `free` there; empty for the memory of the machine,
+    where one may be `too_small`."""
 
     fixed: int
     rank: int

@@ -172,7 +172,7 @@ def measured(rows: int, rounds: int) -> list[Asked]:
             one.ask(client)
             one.clock, one.cpu = [], []
         # As console/asgi.py does.
-        garbage.settle_process()
+        garbage.freeze_imported()
         for _ in range(rounds):
             for one in asked:
                 one.ask(client)

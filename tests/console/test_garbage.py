@@ -14,7 +14,7 @@ def as_before():
 
 
 def test_a_start_is_seldom_interrupted_and_a_page_never_for_long() -> None:
-    garbage.start_process()
+    garbage.collect_seldom()
     first = gc.get_threshold()[0]
-    garbage.settle_process()
+    garbage.freeze_imported()
     assert (first, gc.get_threshold()[0], gc.get_freeze_count() > 0) == (50_000, 10_000, True)

@@ -48,7 +48,7 @@ def look(environment: Mapping[str, str] = os.environ) -> Machine:
     )
 
 
-class Lately:
+class RecentLook:
     """What the machine had a moment ago: whoever asks many times a second starts no program each time."""
 
     def __init__(self, look: Callable[[], Machine] = look, read_clock: Callable[[], float] = time.monotonic) -> None:

@@ -37,11 +37,18 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def measure(place: Path) -> int:
-    """Bytes of the files below it, which may come and go meanwhile, or of the file that it is."""
-    size = 0 if place.is_dir() else _size(place)
+    """Bytes of the files below it, which may come and go meanwhile, or of the file or link that it is."""
+    if not _is_folder(place):
+        return _size(place)
+    size = 0
     for folder, _folders, names in os.walk(place):
         size += sum(_size(os.path.join(folder, name)) for name in names)
     return size
+
+
+def _is_folder(place: Path) -> bool:
+    """And not a link to one: what it leads to is somebody else's."""
+    return place.is_dir() and not place.is_symlink()
 
 
 def _size(path: str | Path) -> int:
@@ -59,14 +66,14 @@ def delete(place: Path) -> None:
 
 def empty(place: Path, kept: str = "") -> None:
     """Except the file `kept` right in it. What cannot be deleted stays; where there was no folder, there is one now."""
-    if not place.is_dir():
+    if not _is_folder(place):
         with suppress(OSError):
             place.unlink(missing_ok=True)
             place.mkdir()
         return
     _open_folders(place)
     for path in list(place.iterdir()):
-        if path.is_dir() and not path.is_symlink():
+        if _is_folder(path):
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != kept:
             with suppress(OSError):

@@ -138,13 +138,13 @@ class Shelf:
             check_card(id, read_object(folder / CARD))
             return self._weights(id, folder)
         except OSError as error:
-            return self._damaged(id, f"{Path(error.filename or folder).name} cannot be read: {error.strerror}.")
+            return self._make_stand_in(id, f"{Path(error.filename or folder).name} cannot be read: {error.strerror}.")
         except ApiError as error:
-            return self._damaged(id, error.message)
+            return self._make_stand_in(id, error.message)
         except ValueError as error:
-            return self._damaged(id, str(error).replace(f"{folder} ", "its folder "))
+            return self._make_stand_in(id, str(error).replace(f"{folder} ", "its folder "))
 
-    def _damaged(self, id: str, why: str) -> Weights:
+    def _make_stand_in(self, id: str, why: str) -> Weights:
         log.error("%s is damaged: %s", self._place(id), why)
         message = f"The files of this model are damaged: {why} Remove the model, and import it again."
         none = self._place(id) / "none"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.localvertex.devices.look import (
-    Lately,
+    RecentLook,
     ask_llama,
     filter_visible,
     list_cards,
@@ -101,5 +101,5 @@ def test_a_driver_that_fails_is_a_machine_without_cards(
 
 def test_the_driver_is_asked_once_in_two_seconds() -> None:
     times, found = iter([0.0, 1.9, 2.0, 3.9]), iter([Machine((BIG,)), Machine((OLD,))])
-    lately = Lately(lambda: next(found), lambda: next(times))
-    assert [lately().cards for _ in range(4)] == [(BIG,), (BIG,), (OLD,), (OLD,)]
+    recent_look = RecentLook(lambda: next(found), lambda: next(times))
+    assert [recent_look().cards for _ in range(4)] == [(BIG,), (BIG,), (OLD,), (OLD,)]

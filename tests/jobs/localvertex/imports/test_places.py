@@ -31,3 +31,14 @@ def test_a_file_where_a_folder_should_be_becomes_an_empty_one(tmp_path):
     assert measure(place) == 4
     empty(place)
     assert (place.is_dir(), measure(place)) == (True, 0)
+
+
+def test_of_a_link_to_a_folder_only_the_link_is_deleted(tmp_path):
+    (outside := tmp_path / "outside").mkdir()
+    (outside / "precious").write_text("four")
+    outside.chmod(0o500)
+    (place := tmp_path / "place").symlink_to(outside)
+    assert measure(place) == place.lstat().st_size
+    empty(place)
+    left = [path.name for path in outside.iterdir()], outside.stat().st_mode & 0o777
+    assert (place.is_symlink(), list(place.iterdir()), left) == (False, [], (["precious"], 0o500))
