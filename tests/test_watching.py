@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parent.parent
 DASHBOARD = json.loads((ROOT / "docs/watching/grafana.json").read_text())
 RULES = yaml.safe_load((ROOT / "docs/watching/alerts.yml").read_text())["groups"][0]["rules"]
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
+MONITORING = (ROOT / "docs/monitoring.md").read_text()
 NAME = re.compile(r"\bgarden_\w+")
 # A name, what stands behind it in braces, and of that each label with what it is compared with.
 SELECTOR = re.compile(r"\b(garden_\w+)\{([^}]*)\}")
@@ -77,7 +77,7 @@ def test_each_figure_has_a_panel(told: dict[str, dict[str, set[str]]]) -> None:
 
 def test_each_figure_is_documented(told: dict[str, dict[str, set[str]]]) -> None:
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in told}
-    assert sorted(name for name in families if f"`{name}`" not in OPERATIONS) == []
+    assert sorted(name for name in families if f"`{name}`" not in MONITORING) == []
 
 
 def test_their_labels_and_values_are_told(told: dict[str, dict[str, set[str]]]) -> None:

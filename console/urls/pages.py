@@ -236,7 +236,7 @@ settings_urls = [
     path("settings/audit/export.<slug:form>", audit.export, name="settings-audit-export"),
     path("settings/about/", about.index, name="settings-about"),
     path("settings/about/images/<path:name>", about.picture, name="settings-picture"),
-    path("settings/about/<str:slug>/", about.document, name="settings-document"),
+    path("settings/about/<path:slug>/", about.document, name="settings-document"),
 ]
 
 urlpatterns: list[URLPattern] = [

@@ -1,4 +1,4 @@
-"""The generated tables of docs/localvertex.md: `python -m jobs.localvertex.reference` writes them anew."""
+"""The generated tables of docs/localvertex-calls.md: `python -m jobs.localvertex.reference` writes them anew."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from jobs.localvertex.conformance.pairs import known_differences, read_pairs
 from jobs.localvertex.conformance.unused import WITHOUT_EFFECT
 from jobs.localvertex.resources.call import Route
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex-calls.md"
 BEGIN, END = "<!-- calls: generated -->\n", "<!-- /calls -->\n"
 FIELDS_BEGIN, FIELDS_END = "<!-- fields: generated -->\n", "<!-- /fields -->\n"
 
@@ -86,7 +86,10 @@ DEPTH: dict[str, tuple[str, str]] = {
     "wait_operation": ("at most 30 s", ""),
     "create_endpoint": ("chosen or made id", "Requests are not logged."),
     "list_endpoints": ("filter, `base_model_name` too, order in v1, pages, mask", ""),
-    "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
+    "get_endpoint": (
+        "replicas that answer now; asleep or starting",
+        "The dedicated host: see [Dedicated endpoints](localvertex.md#dedicated-endpoints).",
+    ),
     "update_endpoint": ("names, labels, traffic; etag", ""),
     "update_endpoint_long_running": ("`clientConnectionConfig`, stored", ""),
     "delete_endpoint": ("empty ones", ""),
@@ -105,7 +108,8 @@ DEPTH: dict[str, tuple[str, str]] = {
     "query_deployed_models": ("pages", ""),
     "create_batch_prediction_job": (
         "JSONL in buckets; publishers' models, tuned ones, endpoints (v1beta1)",
-        "See Batch prediction. No BigQuery, CSV or TFRecord; no monitoring, no explanations. One job at a time.",
+        "See [Batch prediction](localvertex.md#batch-prediction)."
+        " No BigQuery, CSV or TFRecord; no monitoring, no explanations. One job at a time.",
     ),
     "list_batch_prediction_jobs": ("filter, pages, mask", ""),
     "get_batch_prediction_job": ("state, counts of rows, error, output folder", ""),
@@ -113,7 +117,8 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_batch_prediction_job": ("ended ones; the output stays", DONE_AT_ONCE),
     "evaluate_instances": (
         "exact match, BLEU, ROUGE, tool calls, trajectories",
-        "Metrics that ask a model are `UNIMPLEMENTED`. Scores are sacreBLEU's and `rouge_score`'s; see Evaluation.",
+        "Metrics that ask a model are `UNIMPLEMENTED`. Scores are sacreBLEU's and `rouge_score`'s;"
+        " see [Evaluation](localvertex.md#evaluation).",
     ),
     "create_cached_content": ("refused: `UNIMPLEMENTED`", "No model here takes cached contents."),
     "list_cached_contents": ("always empty", ""),

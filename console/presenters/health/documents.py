@@ -1,7 +1,8 @@
 """The documents that come with the console."""
 
 import re
-from functools import cache
+from functools import cache, partial
+from os.path import normpath
 from pathlib import Path
 
 from django.conf import settings
@@ -12,15 +13,18 @@ from django.utils.safestring import SafeString
 from jobs.text import markdown
 
 PICTURE = re.compile(r"^!\[(.*)\]\(images/(\S+)\)$", re.MULTILINE)
-DOCUMENT_LINK = re.compile(r'href="([\w.-]+)\.md"')
+DOCUMENT_LINK = re.compile(r'href="([\w./-]+)\.md(#[\w-]*)?"')
+HEADING = re.compile(r"<(h[2-6])>(.*?)</\1>")
+MARKUP = re.compile(r"<[^>]+>|&\w+;")
 DOCS: Path = settings.BASE_DIR / "docs"
 # Long lines are scrolled by keyboard, too.
 SCROLLED = '<pre tabindex="0" '
 
 
 def documents() -> dict[str, Path]:
-    """By name: what is asked for is looked up, and never made into a path."""
-    return {path.stem: path for path in sorted(DOCS.glob("*.md"))}
+    """By name: what is asked for is looked up, and never made into a path. Decision records are `adr/…`."""
+    found = (*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("adr/*.md")))
+    return {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in found}
 
 
 def language_of(slug: str) -> str:
@@ -35,7 +39,8 @@ def render_document(path: Path) -> tuple[str, SafeString]:
     texts = [markdown.render(piece).replace("<pre ", SCROLLED) for piece in pieces[::3]]
     shown = [_render_image(*pair) for pair in zip(pieces[1::3], pieces[2::3], strict=True)]
     html = "".join(piece for pair in zip(texts, [*shown, ""], strict=True) for piece in pair)
-    html = DOCUMENT_LINK.sub(lambda link: f'href="{reverse("settings-document", args=[link[1]])}"', html)
+    html = HEADING.sub(_name_heading, html)
+    html = DOCUMENT_LINK.sub(partial(_lead_to_page, path.parent), html)
     return first.lstrip("# ").strip(), SafeString(html)  # noqa: S308  # cut down to an allowlist there
 
 
@@ -43,3 +48,16 @@ def _render_image(text: str, name: str) -> str:
     """`markdown` loads no picture at all; these come with the console."""
     address = reverse("settings-picture", args=[name])
     return format_html('<p><img class="shot" src="{}" alt="{}" loading="lazy"></p>', address, text)
+
+
+def _name_heading(heading: re.Match[str]) -> str:
+    """With the id that GitHub gives it, so that a link works in both places."""
+    name = re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", MARKUP.sub("", heading[2]).lower()))
+    return f'<{heading[1]} id="{name}">{heading[2]}</{heading[1]}>'
+
+
+def _lead_to_page(folder: Path, link: re.Match[str]) -> str:
+    slug = normpath(folder.relative_to(DOCS) / link[1]) if folder.is_relative_to(DOCS) else link[1]
+    if slug not in documents():
+        return link[0]
+    return f'href="{reverse("settings-document", args=[slug])}{link[2] or ""}"'

@@ -28,7 +28,11 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "python": platform.python_version(),
         "django": django.get_version(),
         "notices": render_document(NOTICES)[1] if NOTICES.is_file() else "",
-        "documents": [(slug, language_of(slug), render_document(path)[0]) for slug, path in documents().items()],
+        "documents": [
+            (slug, language_of(slug), render_document(path)[0])
+            for slug, path in documents().items()
+            if path.parent == DOCS
+        ],
     }
     return render(request, "settings/about.html", context)
 

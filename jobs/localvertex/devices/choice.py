@@ -17,7 +17,7 @@ FLASH, SDPA = "flash_attention_2", "sdpa"
 KEPT_VALUES_UP_TO = 1 / 3
 ALL_THAT_FIT, NONE = -1, 0  # layers of llama.cpp
 GET_TORCH = "Run `make up CUDA=1` to install PyTorch's build for NVIDIA GPUs."
-GET_LLAMA = "Install its build for CUDA, as docs/localvertex.md says under GPU."
+GET_LLAMA = "Install its build for CUDA, as docs/localvertex-models.md says under GPU."
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Google's generated clients over REST and over gRPC, of both API versions: every call with success and refused.
 
-The last test looks at the server's notes: no call of the table in docs/localvertex.md may be missing."""
+The last test looks at the server's notes: no call of the table in docs/localvertex-calls.md may be missing."""
 
 import json
 from functools import cached_property

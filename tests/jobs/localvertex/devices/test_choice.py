@@ -115,7 +115,7 @@ def test_a_driver_without_builds_for_cuda_gets_the_commands() -> None:
         CPU,
         NONE,
         "NVIDIA GeForce RTX 4090 can't be used for serving: llama.cpp is built for CPUs. Install its build for CUDA, as"
-        " docs/localvertex.md says under GPU.",
+        " docs/localvertex-models.md says under GPU.",
     )
     assert memory_for_serving(CPU_BUILDS) == 0
     missing = choose_for_training(replace(CPU_BUILDS, torch=""))

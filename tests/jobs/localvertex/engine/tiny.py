@@ -77,7 +77,7 @@ PHI_3_5 = {
 }  # fmt: skip
 WINDOW = {"max_position_embeddings": 2048, "sliding_window": 1024}
 GEMMA = "Gemma's"
-# What the table in docs/localvertex.md says was tested: a configuration, and how its tokenizer cuts texts.
+# What the table in docs/localvertex-models.md says was tested: a configuration, and how its tokenizer cuts texts.
 SHAPES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "SmolLM2": (LlamaConfig, {"tie_word_embeddings": True}, "smollm"),
     "Llama 3": (LlamaConfig, {"rope_parameters": LLAMA_3}, "llama-bpe"),
