@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -12,15 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.localvertex.api.errors import precondition, unavailable
+from jobs.localvertex.models.engine_process import child_environment, last_line, lower_priority
 from jobs.localvertex.models.packaged import find_packaged
 from jobs.localvertex.models.precision import choose_kind, estimate_sizes
 from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.shortages import shortage_in_output, shortage_of
 
 log = logging.getLogger(__name__)
-# At 10 a training of two threads took half of the speed of a chat beside it; at 19 the chat keeps nine tenths.
-NICE = 19
-INSTANT = "jobs.localvertex.instant"
 PAUSE_SECONDS = 5.0
 
 
@@ -218,37 +214,3 @@ def _progress(line: str) -> str:
         return f"{event['stage']}, {event['fraction']:.0%}"
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-def child_environment() -> dict[str, str]:
-    """Passive waiting, set before torch starts: with active waiting, two threads on busy cores are slower than one."""
-    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def lower_priority(child: "subprocess.Popen[bytes]") -> None:
-    """Of what computes for long, which the engine of --instant does not."""
-    if INSTANT in child.args:  # type: ignore[operator]  # a list, as everywhere here
-        return
-    try:
-        os.setpriority(os.PRIO_PROCESS, child.pid, NICE)
-    except ProcessLookupError:
-        return
-
-
-def last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except FileNotFoundError:
-        return ""
-    return lines[-1][-500:] if lines else ""
-
-
-def end(child: subprocess.Popen[bytes], patience: float) -> None:
-    """Asks, waits `patience` seconds, then kills."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(patience)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

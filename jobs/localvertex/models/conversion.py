@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jobs.localvertex.api.errors import ApiError, precondition, unavailable
-from jobs.localvertex.models.base_models import child_environment, end, last_line, lower_priority
+from jobs.localvertex.models.engine_process import child_environment, end, last_line, lower_priority
 from jobs.localvertex.shortages import shortage_in_output
 
 POLL_SECONDS = 0.1

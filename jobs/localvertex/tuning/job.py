@@ -18,8 +18,8 @@ from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.images import IMAGES
 from jobs.localvertex.api.wire import Json, now
 from jobs.localvertex.hangs import Watch
-from jobs.localvertex.models.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.models.catalogue import model_id
+from jobs.localvertex.models.engine_process import child_environment, end, last_line, lower_priority
 from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.shortages import shortage_of, shortage_on

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobs.localvertex.api.errors import invalid, unavailable
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.models.base_models import child_environment, lower_priority
+from jobs.localvertex.models.engine_process import child_environment, lower_priority
 from jobs.localvertex.models.weights import Weights
 
 log = logging.getLogger(__name__)
