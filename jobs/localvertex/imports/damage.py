@@ -28,12 +28,12 @@ def find_damage(folder: Path, noted: object) -> dict[str, str]:
     return {name: sentence for name, sentence in found.items() if sentence}
 
 
-def _say_damage(path: Path, size: int | None) -> str:
+def _say_damage(path: Path, size: object) -> str:
     try:
         here = path.stat().st_size
     except OSError:
         return f"{path.name} is missing."
-    return "" if size in (None, here) else f"{path.name} has {here:,} bytes and came with {size:,}."
+    return f"{path.name} has {here:,} bytes and came with {size:,}." if type(size) is int and size != here else ""
 
 
 def _list_expected(folder: Path) -> list[str]:
@@ -41,7 +41,8 @@ def _list_expected(folder: Path) -> list[str]:
     if not os.path.isfile(folder / CONFIG):
         return []
     try:
-        names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        found = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        names = sorted({name for name in found if isinstance(name, str)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         names = []
     return names or ([] if any(folder.glob(f"*{WEIGHTS}")) else [f"model{WEIGHTS}"])

@@ -37,7 +37,9 @@ def test_without_a_note_the_index_tells_the_names(tmp_path, noted):
     assert find_damage(tmp_path, noted) == {"b.safetensors": "b.safetensors is missing."}
 
 
-@pytest.mark.parametrize("index", [None, "{", '{"weight_map": {}}', '{"weight_map": 7}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "index", [None, "{", '{"weight_map": {}}', '{"weight_map": 7}', '{"weight_map": {"a": 7}}', "[" * 100_000]
+)
 def test_without_a_note_and_an_index_a_configuration_wants_weights(tmp_path, index):
     write(tmp_path, model_gguf=7)
     assert find_damage(tmp_path, None) == {}
@@ -45,6 +47,13 @@ def test_without_a_note_and_an_index_a_configuration_wants_weights(tmp_path, ind
     if index:
         (tmp_path / "model.safetensors.index.json").write_text(index)
     assert find_damage(tmp_path, None) == {"model.safetensors": "model.safetensors is missing."}
+
+
+@pytest.mark.parametrize("size", [None, "7", [], 7.5, True])
+def test_a_size_that_is_none_is_no_size(tmp_path, size):
+    write(tmp_path, a_safetensors=2000)
+    assert find_damage(tmp_path, {"a.safetensors": size}) == {}
+    assert list(find_damage(tmp_path, {"b.safetensors": size})) == ["b.safetensors"]
 
 
 def test_a_change_changes_the_stamp(tmp_path):
