@@ -70,7 +70,7 @@ def test_each_process_writes_json_that_names_it(console: Running) -> None:
         folder = console.data_dir / "logs"
         return {name: lines_of(folder / f"{name}.log") for name in KINDS}
 
-    assert eventually(lambda: all(written().values()))
+    assert eventually(lambda: all(written().values()) and "/nothing/" in "".join(written()["web"])), written()
     for name, lines in written().items():
         parsed = [json.loads(line) for line in lines]
         assert {line["process"] for line in parsed} == {KINDS[name]}, lines

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache, lru_cache
 from uuid import UUID
 
@@ -150,15 +150,23 @@ def relative(moment: datetime) -> str:
     now = timezone.now()
     if (age := now - moment) < timedelta(minutes=1):
         return gettext("just now")
-    unit = next(one for one in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)) if age >= one)
-    return _since(age // unit * unit, now.date(), get_language())
+    end = _at_midnight(now)
+    if age >= timedelta(days=1):
+        # How many months that are depends on both days, and on which of them was later in its day.
+        is_later = moment.astimezone(UTC).time() > now.time()
+        return _since(_at_midnight(moment) + timedelta(minutes=is_later), end, get_language())
+    unit = timedelta(hours=1) if age >= timedelta(hours=1) else timedelta(minutes=1)
+    return _since(end - age // unit * unit, end, get_language())
+
+
+def _at_midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC), time(), UTC)
 
 
 @lru_cache(maxsize=4096)
-def _since(age: timedelta, today: date, language: str | None) -> str:
-    """Rows of a list share their ages; of an age in months it depends on the day of today how many they are."""
-    end = datetime.combine(today, time(), UTC)
-    return gettext("%(span)s ago") % {"span": timesince(end - age, end, depth=1)}
+def _since(start: datetime, end: datetime, language: str | None) -> str:
+    """Rows of a list share their ages."""
+    return gettext("%(span)s ago") % {"span": timesince(start, end, depth=1)}
 
 
 @register.filter

@@ -26,7 +26,7 @@ def parse_memory(text: str) -> Memory | None:
             precisions={
                 str(kind): _sizes(found) for kind, found in list((told.get("precisions") or {}).items())[:MOST_ENTRIES]
             },
-            batch=_size(training.get("batch", 1)),
+            batch=_count(training.get("batch", 1)),
             modes=_modes(training.get("modes")),
             with_images=_modes(training.get("with_images")),
             cards=tuple(_name(card) for card in list(told.get("cards") or ())[:MOST_CARDS]),
@@ -57,7 +57,13 @@ def _sizes(told: dict[str, Any]) -> dict[int, int]:
     """By tokens, the fewest first."""
     if len(told) > MOST_ENTRIES:
         raise ValueError("Nobody tells so many sizes.")
-    return dict(sorted((_size(int(tokens)), _size(size)) for tokens, size in told.items()))
+    return dict(sorted((_count(int(tokens)), _size(size)) for tokens, size in told.items()))
+
+
+def _count(value: Any) -> int:
+    if not _size(value):
+        raise ValueError("None of what is there.")
+    return int(value)
 
 
 def _size(value: Any) -> int:

@@ -93,6 +93,25 @@ def test_a_model_is_removed_once_nothing_uses_it(imports, hub):
         imports.remove("google/gemma3@gemma-3-270m")
 
 
+def test_damage_is_told_while_the_server_runs(imports, hub, servers):
+    hub.add("acme/Damaged", hub.repositories[REPOSITORY].files)
+    id = str(uuid4())
+    imports.start(id, ImportSpec("acme/Damaged"))
+    name, catalogue = wait_until_ended(imports, id).model, Gateway().catalogue
+    folder = servers.folder / "vertex/imported/hf-acme--damaged--001"
+    for path in (folder / "model.safetensors", folder / "model.gguf"):
+        path.unlink()
+    spec = DeploySpec("damaged-endpoint", "damaged-model", "Damaged", "Damaged", name, "", False, None, {})
+    with pytest.raises(Refused, match="cannot be deployed: The files of this model are damaged: model.safetensors is"):
+        Gateway().deployment.deploy(spec)
+    model = next(one for one in catalogue.list_models() if one.name == name)
+    assert (model.overview, model.can_tune, model.machine_specs, model.imported_bytes > 0) == (
+        "The files of this model are damaged: model.safetensors is missing. Remove the model, and import it again.",
+        False, (), True,
+    )  # fmt: skip
+    assert imports.remove(name) > 0
+
+
 def deploy(deployment, model):
     spec = DeploySpec("passing-endpoint", "passing-model", "Passing", "Passing", model, "", False, None, {})
     wait_until_done(deployment, deployment.deploy(spec))

@@ -49,7 +49,8 @@ def look(environment: Mapping[str, str] = os.environ) -> Machine:
 
 
 class RecentLook:
-    """What the machine had a moment ago: whoever asks many times a second starts no program each time."""
+    """What the machine had a moment ago: whoever asks many times a second starts no program each time, also where the
+    program takes seconds to answer."""
 
     def __init__(self, look: Callable[[], Machine] = look, read_clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._read_clock = look, read_clock
@@ -58,9 +59,9 @@ class RecentLook:
 
     def __call__(self) -> Machine:
         with self._lock:
-            now = self._read_clock()
-            if self._found is None or now - self._found[0] >= OLDEST_SECONDS:
-                self._found = now, self._look()
+            if self._found is None or self._read_clock() - self._found[0] >= OLDEST_SECONDS:
+                machine = self._look()
+                self._found = self._read_clock(), machine
             return self._found[1]
 
 

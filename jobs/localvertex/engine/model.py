@@ -91,15 +91,16 @@ def lora_targets(model: Any) -> str:
     return (".*language_model.*" if is_multimodal(model) else ".*") + PROJECTIONS
 
 
-def trainable(job: Job, on: Training = ON_CPU) -> Any:
-    """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, or an f32 one, under f32 adapters.
+def trainable(job: Job, on: Training = ON_CPU, dtype: torch.dtype | None = None) -> Any:
+    """`dtype`: of a frozen base. LoRA: a bf16 one, half the memory and on AVX-512 BF16 three times the speed, or an f32
+    one, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
         model = load_base(job.base_model_dir, torch.float32, on=on)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not any(part in name for part in SENSES))
         return model
-    base = load_base(job.base_model_dir, dtype_on(on, job.base_model_dir), job.quantization, on)
+    base = load_base(job.base_model_dir, dtype or dtype_on(on, job.base_model_dir), job.quantization, on)
     if job.adapter_dir:
         return load_adapter(base, job.adapter_dir, job.base_model)
     config = LoraConfig(

@@ -158,6 +158,15 @@ class Imports:
         with self._lock:
             return remove(model, self._shelf, self._weights, self._catalogue, list_uses)
 
+    def look_again(self) -> None:
+        """At files that somebody may have damaged, or put back: cheap enough for each list of models. While a model is
+        put here or removed, nobody looks."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._shelf.look_again(self._weights, self._catalogue)
+            finally:
+                self._lock.release()
+
     def _check_others(self, id: str, source: str) -> None:
         others = [job.entry for job in self._jobs.values() if job.entry.id != id and job.is_active]
         if any(entry.source == source for entry in others):

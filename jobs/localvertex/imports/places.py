@@ -48,11 +48,11 @@ def measure(place: Path) -> int:
 
 def _is_folder(place: Path) -> bool:
     """And not a link to one: what it leads to is somebody else's."""
-    return place.is_dir() and not place.is_symlink()
+    return os.path.isdir(place) and not os.path.islink(place)
 
 
 def _size(path: str | Path) -> int:
-    with suppress(FileNotFoundError, NotADirectoryError):
+    with suppress(OSError):
         return os.lstat(path).st_size
     return 0
 
@@ -72,12 +72,19 @@ def empty(place: Path, kept: str = "") -> None:
             place.mkdir()
         return
     _open_folders(place)
-    for path in list(place.iterdir()):
+    for path in _list(place):
         if _is_folder(path):
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != kept:
             with suppress(OSError):
                 path.unlink()
+
+
+def _list(folder: Path) -> list[Path]:
+    """Nothing where only its owner may look."""
+    with suppress(OSError):
+        return list(folder.iterdir())
+    return []
 
 
 def _open_folders(place: Path) -> None:

@@ -3,9 +3,8 @@
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
 from jobs.localvertex.models.weights import Weights, from_folder
 
+from .damage import Stamp, find_damage, list_sizes, read_stamp
 from .gguf import read_gguf
 from .listing import CONFIG
 from .places import delete, empty, measure, name_folder, parse_name, read_object
@@ -23,6 +23,7 @@ from .source import Source
 log = logging.getLogger(__name__)
 ORIGIN, CARD = "origin.json", "model-card.json"
 WHOLE, PROJECTOR = "model.gguf", "mmproj.gguf"
+SIZES = "sizes"  # of the weights, in ORIGIN
 FIRST_VERSION = 1
 REMOVED = "~removed"  # at the end of a folder's name, as no id has it
 
@@ -31,7 +32,7 @@ class Shelf:
     def __init__(self, data_dir: Path) -> None:
         self._folder, self._made = data_dir / "imported", data_dir / "base-models"
         self._quantized = data_dir / "quantized"
-        self._known: set[str] = set()  # also those whose folder somebody deleted meanwhile
+        self._known: dict[str, Stamp] = {}  # also those whose folder somebody deleted meanwhile
 
     def load(self, weights: BaseModels) -> None:
         """At the start of this program. What a cut-off removal left goes."""
@@ -41,8 +42,16 @@ class Shelf:
         for left in self._folder.glob(f"*{REMOVED}"):
             empty(left, ORIGIN)
         for id in self._list_ids():
-            self._known.add(id)
+            self._known[id] = read_stamp(self._place(id))
             weights.add(self.read_weights(id))
+
+    def look_again(self, weights: BaseModels, catalogue: Catalogue) -> None:
+        """At all whose files somebody changed since: what was damaged is told, and so is what is whole again."""
+        for id, before in list(self._known.items()):
+            stamp, mine = read_stamp(self._place(id)), weights.find(id)
+            if stamp != before and mine is not None and mine.state != "preparing":
+                self._known[id] = stamp
+                self._offer(self.read_weights(id), weights, catalogue)
 
     def find(self, source: Source, commit: str, file: str) -> str:
         """The id of the same files, where they are here; empty where not."""
@@ -76,7 +85,7 @@ class Shelf:
     def _may_get(self, id: str, origin: Mapping[str, Any]) -> bool:
         left = self._folder / f"{name_folder(id)}{REMOVED}"
         try:
-            return not left.exists() or read_object(left / ORIGIN) == {"id": id, **origin}
+            return not os.path.lexists(left) or {"id": id, **origin}.items() <= read_object(left / ORIGIN).items()
         except (OSError, ValueError):
             return False  # whose it was is not known any more
 
@@ -92,7 +101,7 @@ class Shelf:
         return id in self._known or os.path.lexists(self._place(id))
 
     def is_here(self, id: str) -> bool:
-        return (self._place(id) / ORIGIN).is_file()
+        return os.path.isfile(self._place(id) / ORIGIN)
 
     def _places_of(self, id: str) -> list[Path]:
         """What can be made again comes first."""
@@ -105,10 +114,11 @@ class Shelf:
         was. Where it is gone already, an empty folder says that nobody knows."""
         freed = self.measure(id) or 0
         moves = [(place, place.with_name(f"{place.name}{REMOVED}")) for place in self._places_of(id)]
+        for _place, target in moves:
+            _clear(target)
         for place, target in moves:
-            shutil.rmtree(target, ignore_errors=True)
             self.move(place, target)
-        self._known.discard(id)
+        self._known.pop(id, None)
         mark = self._folder / f"{name_folder(id)}{REMOVED}"
         for _place, target in moves:
             if target != mark:
@@ -123,20 +133,28 @@ class Shelf:
     def put(self, id: str, files: Path, origin: Mapping[str, Any], card: Mapping[str, Any]) -> Path:
         """All or nothing: the folder gets its name here when everything is in it."""
         (files / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1), encoding="utf-8")
-        (files / ORIGIN).write_text(json.dumps({"id": id, **origin}), encoding="utf-8")
+        about = {"id": id, **origin, SIZES: list_sizes(files)}
+        (files / ORIGIN).write_text(json.dumps(about), encoding="utf-8")
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._place(id)
         os.rename(files, target)
         return target
 
     def read_weights(self, id: str) -> Weights:
-        """Those of a damaged folder can be neither served nor tuned, and say why."""
+        """Those of a damaged folder can be neither served nor tuned, and say why; they can be served where the GGUF
+        file that was made of them is whole."""
         folder = self._place(id)
         try:
-            if read_object(folder / ORIGIN).get("id") != id:
+            about = read_object(folder / ORIGIN)
+            if about.get("id") != id:
                 raise ValueError(f"{ORIGIN} is of another model.")
             check_card(id, read_object(folder / CARD))
-            return self._weights(id, folder)
+            here, damage = self._weights(id, folder), find_damage(folder, about.get(SIZES))
+            if not damage:
+                return here
+            if here.servable and WHOLE not in damage:
+                return self._make_untunable(here, next(iter(damage.values())))
+            raise ValueError(next(iter(damage.values())))
         except OSError as error:
             return self._make_stand_in(id, f"{Path(error.filename or folder).name} cannot be read: {error.strerror}.")
         except ApiError as error:
@@ -147,18 +165,34 @@ class Shelf:
     def _make_stand_in(self, id: str, why: str) -> Weights:
         log.error("%s is damaged: %s", self._place(id), why)
         message = f"The files of this model are damaged: {why} Remove the model, and import it again."
-        none = self._place(id) / "none"
+        none = self._nowhere(id)
         card = {"display_name": id, "summary": message}
         return Weights(id, none, none / WHOLE, state="failed", message=message, card=card)
+
+    def _make_untunable(self, here: Weights, why: str) -> Weights:
+        log.error("%s is damaged: %s", self._place(here.id), why)
+        message = f"Its files are damaged: {why} It can be deployed, but not tuned. Remove it and import it again."
+        card = here.card | {"summary": f"{here.card.get('summary', '')} {message}".strip()}
+        none, sampled = self._nowhere(here.id), dict(here.sampling)
+        return replace(here, hf=none, state="failed", message=message, card=card, sampled=sampled, is_original=False)
+
+    def _nowhere(self, id: str) -> Path:
+        """Where nothing can be, and nobody is kept from looking."""
+        return self._folder / f"{name_folder(id)}~none"
 
     def show(self, id: str, folder: Path, weights: BaseModels, catalogue: Catalogue) -> None:
         """From here on it can be deployed and tuned."""
         here = self._weights(id, folder)
-        catalogue.add(id, here.card, tunable=here.can_train, images=here.images)
-        catalogue.with_machine(id, LOCAL_MACHINE)
-        self._known.add(id)
-        weights.add(here)
+        self._known[id] = read_stamp(folder)
+        self._offer(here, weights, catalogue)
         weights.prepare_soon(here)
+
+    def _offer(self, here: Weights, weights: BaseModels, catalogue: Catalogue) -> None:
+        """For what can be made of it."""
+        catalogue.add(here.id, here.card, tunable=here.can_train, images=here.images)
+        if here.can_serve:
+            catalogue.with_machine(here.id, LOCAL_MACHINE)
+        weights.add(here)
 
     def _weights(self, id: str, folder: Path) -> Weights:
         """A GGUF file alone is made ready for tuning where its architecture is a known family's."""
@@ -185,6 +219,15 @@ def check_card(id: str, card: dict[str, Any]) -> None:
         is_whole = False
     if not is_whole:
         raise ValueError(f"{CARD} is not as it was written.")
+
+
+def _clear(place: Path) -> None:
+    """Of what an earlier removal left. Raises ApiError where it stays."""
+    delete(place)
+    if os.path.lexists(place):
+        raise precondition(
+            f"{place}, which an earlier removal left, cannot be deleted. Remove it by hand, and then the model."
+        )
 
 
 def _measure_left(place: Path) -> int:

@@ -17,7 +17,8 @@ OTHER_REMEDIES = "Close other programs, use shorter rows or a smaller base model
 
 @dataclass(frozen=True)
 class Fit:
-    """`batch`: the largest that fits, of the batch size that was asked for and its halves; 0 where none does."""
+    """`needed`: with the margin, as it is compared with what is free. `batch`: the largest that fits, of the batch size
+    that was asked for and its halves; 0 where none does."""
 
     needed: int
     free: int
@@ -30,13 +31,17 @@ class Fit:
 
 
 def fit_training(training: Training, rows: Sequence[Row], batch: int, free: int) -> Fit:
-    return Fit(training.peak(rows, batch), free, batch, _largest_batch(training, rows, batch, free))
+    return Fit(_add_margin(training.peak(rows, batch)), free, batch, _largest_batch(training, rows, batch, free))
 
 
 def _largest_batch(training: Training, rows: Sequence[Row], batch: int, free: int) -> int:
-    while batch and training.peak(rows, batch) * MARGIN > free:
+    while batch and _add_margin(training.peak(rows, batch)) > free:
         batch //= 2
     return batch
+
+
+def _add_margin(size: int) -> int:
+    return round(size * MARGIN)
 
 
 def why_not_train(training: Training, rows: Sequence[Row], batch: int, free: int, where: str = "this machine") -> str:

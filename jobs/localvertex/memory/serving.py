@@ -23,7 +23,7 @@ def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, s
     """Bytes: all files, the cache of `slots` conversations of `context` tokens, and room to compute.
 
     Children of one base model share its pages, so the sum over them is an upper bound."""
-    files = sum(_size(path) for path in (model, mmproj, adapter) if path)
+    files = sum(measure_file(path) for path in (model, mmproj, adapter) if path)
     facts = _facts(Path(model))
     working = _cache(facts, context, slots) + _computing(facts, slots)
     if mmproj:
@@ -42,7 +42,8 @@ def half_of_this_machine() -> int:
     return min(physical, whole_memory() or physical) // 2
 
 
-def _size(path: str) -> int:
+def measure_file(path: str | Path) -> int:
+    """0 of what is not there, or was taken away a moment ago."""
     try:
         return Path(path).stat().st_size
     except OSError:

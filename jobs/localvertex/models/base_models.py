@@ -62,7 +62,9 @@ class BaseModels:
         """While this program runs: whoever goes through the others meanwhile sees them as they were."""
         if weights.servable and weights.trainable:
             weights.state = "ready"
-        self._weights = {**self._weights, weights.id: weights}
+        with self._changed:
+            self._queue = [one for one in self._queue if one.id != weights.id]
+            self._weights = {**self._weights, weights.id: weights}
 
     def withdraw(self, model_id: str) -> Weights:
         """From here on nobody finds them. Raises UNAVAILABLE while they are being made ready."""
@@ -109,6 +111,7 @@ class BaseModels:
                 return None
             with self._changed:
                 self._changed.wait(0.25)
+            weights = self.get(model_id)  # others, where its files were looked at again
             if weights.state == "waiting":
                 self._prepare_after_a_pause(weights)
         return weights

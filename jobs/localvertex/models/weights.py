@@ -1,6 +1,7 @@
 """The files of a model on this machine, and the user's own models."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -30,11 +31,11 @@ class Weights:
 
     @property
     def servable(self) -> bool:
-        return self.gguf.is_file()
+        return os.path.isfile(self.gguf)  # and where nobody may look, none
 
     @property
     def trainable(self) -> bool:
-        return (self.hf / "config.json").is_file() and self.is_known
+        return os.path.isfile(self.hf / "config.json") and self.is_known
 
     @property
     def model_type(self) -> str:

@@ -164,6 +164,7 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     if artifact.base is None or artifact.form == MERGED:
         parts.deployments.quantizations.converter.require(artifact.source)
         return
+    parts.look_again()
     weights = parts.weights.get(artifact.base.id, artifact.base.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")

@@ -74,6 +74,11 @@ class Parts:
     imports: Imports | None = None
     import_key: str = ""
 
+    def look_again(self) -> None:
+        """At the files of imported models, before it is told or decided what can be done with them."""
+        if self.imports is not None:
+            self.imports.look_again()
+
 
 @dataclass(frozen=True)
 class Call:

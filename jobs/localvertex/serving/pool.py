@@ -189,6 +189,9 @@ class Serving:
 
         Raises FAILED_PRECONDITION when it was undeployed, UNAVAILABLE while it is left alone after it did not start.
         """
+        # Before the lock, for which all requests wait: where there are cards, their driver is asked.
+        is_asleep = served.child is None
+        free = self._free_memory() if is_asleep else None
         with self._lock:
             if self._stopping.is_set():
                 raise unavailable("This server is being stopped.")
@@ -199,7 +202,7 @@ class Serving:
                 return served.child.ready
             if served.trouble and time.monotonic() < served.retry_at:
                 raise unavailable(f"{served.trouble} It is started again in a few seconds.")
-            if self._free(self._missing(served)):
+            if is_asleep and self._free(self._missing(served, free)):
                 self._launch(served)
         return False
 
@@ -234,16 +237,15 @@ class Serving:
             " Try again in a moment.",
         )
 
-    def _missing(self, served: Served) -> int:
-        """Bytes, of those for models and of those that this machine has."""
-        free = self._free_memory()
+    def _missing(self, served: Served, free: int | None) -> int:
+        """Bytes, of those for models and of those that this machine has `free`."""
         return max(self._memory_in_use() + served.need - self.budget, 0 if free is None else served.need - free)
 
     def _memory_in_use(self) -> int:
         return sum(served.need for served in self._served.values() if served.child is not None)
 
     def _fits(self, served: Served) -> bool:
-        return self._missing(served) <= 0
+        return self._missing(served, self._free_memory()) <= 0
 
     def _free(self, missing: int) -> bool:
         """Stops the least recently used of the idle ones until there is enough; none when that would not be enough."""

@@ -67,10 +67,10 @@ class Quantizations:
         own = own_kind(weights)
         sizes = estimate_sizes(weights.hf) if weights.is_original and weights.is_known else {}
         if own is not None:
-            sizes[own] = weights.gguf.stat().st_size
+            sizes[own] = memory.measure_file(weights.gguf)
         for kind in SMALLEST_FIRST:
-            if (made := self._path(weights.id, kind)).is_file():
-                sizes[kind] = made.stat().st_size
+            if made := memory.measure_file(self._path(weights.id, kind)):
+                sizes[kind] = made
         offers = [self._offer(weights, kind, size) for kind, size in sizes.items()]
         wanted = choose_kind(sizes.get("f16", 0), self._budget) if own is None else own
         return self._mark_default(sorted(offers, key=lambda offer: offer.size), wanted)
@@ -197,7 +197,7 @@ def _needs(weights: Weights, size: int, context: int) -> dict[int, int]:
     if not weights.servable:
         return {}
     plan = Plan(weights.id, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, context=context)
-    larger = size - weights.gguf.stat().st_size
+    larger = size - memory.measure_file(weights.gguf)
     return {tokens: need + larger for tokens, need in plan.needs().items()}
 
 

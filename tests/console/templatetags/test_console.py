@@ -31,6 +31,22 @@ def test_an_age_is_told_in_its_largest_whole_unit(age: timedelta, told: str, mon
     assert console.relative(NOW - age) == told
 
 
+@pytest.mark.parametrize(
+    ("now", "moment", "told"),
+    [
+        ("2021-12-31T05:29", "2021-04-30T10:10", "8\xa0months ago"),
+        ("2020-02-29T09:36", "2019-02-28T13:21", "1\xa0year ago"),
+        ("2021-05-30T10:00", "2021-04-30T10:00", "1\xa0month ago"),
+        ("2021-05-30T10:00", "2021-04-30T10:01", "4\xa0weeks ago"),
+    ],
+)
+def test_months_are_told_as_the_calendar_has_them(
+    now: str, moment: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: datetime.fromisoformat(f"{now}+00:00"))
+    assert console.relative(datetime.fromisoformat(f"{moment}+00:00")) == told
+
+
 def test_an_age_is_told_in_the_language_of_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     seen = []

@@ -53,6 +53,8 @@ def test_a_model_that_is_not_tuned():
         {"precisions": {"q8_0": {"512": -1}}},
         {"precisions": {"q8_0": 7}},
         {"training": {"batch": 0.5}},
+        {"training": {"batch": 0}},
+        {"training": {"modes": {"FULL": MODE | {"rows": {"0": 6}}}}},
         {"training": {"modes": {"FULL": {"fixed": 1}}}},
         {"training": {"with_images": {"FULL": {"fixed": 1}}}},
         {"training": {"modes": {"FULL": MODE | {"mask": -1}}}},

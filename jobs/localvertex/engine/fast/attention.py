@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jobs.localvertex.engine.fast.rows import own_lengths
+from jobs.localvertex.engine.fast.rows import list_own_lengths
 
 BLOCK = 256  # queries
 KEPT = 2 * BLOCK  # keys: the weights of blocks with more are computed again in the backward pass
@@ -35,7 +35,7 @@ class Block:
 
 def blocks_of(lengths: list[int], window: int | None, dtype: torch.dtype, shared: int = 0) -> list[Block]:
     """`window`: a token sees so many tokens, itself included. `lengths` and `shared` as in `Rows`."""
-    own = own_lengths(lengths, shared)
+    own = list_own_lengths(lengths, shared)
     row = torch.repeat_interleave(torch.arange(len(own)), torch.tensor(own))
     place = torch.cat([torch.arange(length - count, length) for length, count in zip(lengths, own, strict=True)])
     made = []

@@ -45,6 +45,6 @@ def count_shared(tokens: Tensor, positions: Tensor, lengths: list[int], keep: Te
     return int((starts == starts[0]).all(0).long().cumprod(0).sum())
 
 
-def own_lengths(lengths: list[int], shared: int) -> list[int]:
+def list_own_lengths(lengths: list[int], shared: int) -> list[int]:
     """Without what is left out of the rows."""
     return [length - (shared if number else 0) for number, length in enumerate(lengths)]

@@ -28,9 +28,9 @@ def measure_pace(folder: Path, mode: str, rank: int, threads: int, on: Training 
     token. Takes about two seconds after loading. Raises JobError where the memory is lacking."""
     torch.set_num_threads(threads)
     job = _job(folder, mode, rank, threads)
-    require_memory(job, [ROOMY] * ROWS, free_memory(), on)
+    dtype = require_memory(job, [ROOMY] * ROWS, free_memory(), on)
     started = time.monotonic()
-    model = trainable(job, on)
+    model = trainable(job, on, dtype)
     loaded = time.monotonic()
     trial = _Trial(model)
     trial.step(SHORT)

@@ -42,6 +42,7 @@ LONGEST_PATTERN, MAX_REPETITIONS = 200, 5
 def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
     request = call.request(ListPublisherModelsRequest)
     publisher = request.parent.partition("/")[2]
+    call.parts.look_again()
     models = [m for m in call.parts.catalogue.all() if publisher in ("*", "-", m.publisher)]
     if not request.list_all_versions:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
@@ -54,6 +55,7 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
 
 def get_publisher_model(call: Call) -> PublisherModel:
     request = call.request(GetPublisherModelRequest)
+    call.parts.look_again()
     found = publisher_model(call.parts, call.parts.catalogue.get_default(request.name, "name"), request.view)
     if request.include_equivalent_model_garden_model_deployment_configs:
         _add_equivalents(found)

@@ -24,7 +24,7 @@ from jobs.localvertex.resources.edits import check_display_name, check_labels, r
 from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import continuing, peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
-from jobs.localvertex.resources.tuning.fitting import require_memory
+from jobs.localvertex.resources.tuning.fitting import require_memory, require_trainable
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning import row_templates
@@ -49,8 +49,9 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
+    parts.look_again()
     training = peft_arguments.read(parts.catalogue, _arguments(wanted), trains=not parts.instant)
-    parts.weights.get(training.base.id, training.base.how_to_get)
+    require_trainable(parts.weights.get(training.base.id, training.base.how_to_get))
     require_memory(parts, training.base, training.method)
     template = _template(parts, training)
     name = f"{parent}/customJobs/{new_id()}"

@@ -103,11 +103,15 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
     if job.encryption_spec.kms_key_name and call.path["parent"].endswith(GLOBAL):
         raise precondition("Encryption keys are not supported in the location global. Use a region.")
     refuse_encryption(job, "encryption_spec")
+    call.parts.look_again()
     model = call.parts.catalogue.get(job.base_model)
     check_tuning_location(call.path["parent"])
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
+    weights = call.parts.weights.find(model.id)
+    if model.tuning is None and weights is not None and weights.message:
+        raise invalid(f"Base model {model.id} is not supported for tuning: {weights.message}", "base_model")
     _check_spec(job.supervised_tuning_spec, model)
     call.parts.weights.get(model.id, model.how_to_get)
     return model

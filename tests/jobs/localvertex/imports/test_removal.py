@@ -183,7 +183,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a config of nothing": (write("config.json", "{"), ""),
     "a config of nothing alone": (lambda folder: [delete("model.gguf")(folder), write("config.json", DEEP)(folder)],
                                   "config.json cannot be read."),
-    "no weights": (delete("model.safetensors", "model.gguf"), ""),
+    "no weights": (delete("model.safetensors", "model.gguf"), "model.safetensors is missing."),
     "no card": (delete("model-card.json"), "model-card.json cannot be read: No such file or directory."),
     "a card of nothing": (write("model-card.json", DEEP), "model-card.json cannot be read: it is no JSON object."),
     "a card of a number": (write("model-card.json", '{"display_name": 7}'), "model-card.json is not as it was written"),
@@ -232,8 +232,18 @@ def as_owner(data: Path) -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    give_away(data)
+    with as_user():
+        yield
+
+
+def give_away(data: Path) -> None:
     for path in [data, *data.rglob("*")]:
         os.chown(path, NOBODY, -1)
+
+
+@contextmanager
+def as_user() -> Iterator[None]:
     os.seteuid(NOBODY)
     try:
         yield
@@ -262,6 +272,43 @@ def test_a_model_in_folders_that_can_only_be_read_is_removed(open_here, hub, tin
     with as_owner(here.data):
         freed = here.imports.remove(MODEL, list_nothing)
     assert (freed > 0, files_of(here.data)) == (True, {LEFT})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
+def test_a_model_in_a_folder_of_somebody_else_is_listed_and_removed(open_here, hub, tiny, mode):
+    """Such as one that root has copied there: it kept the server from starting, and its removal ended half way."""
+    here = open_here
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    give_away(here.data)
+    os.chown(here.data / FOLDER, 0, 0)
+    (here.data / FOLDER).chmod(mode)
+    with as_user():
+        here.imports.look_again()
+        again = Here(here.data)
+        for one in (here, again):
+            found = one.weights.get(MODEL)
+            assert (one.imports.measure(MODEL), found.can_serve, found.can_train) == (0, False, False)
+            assert "origin.json cannot be read: Permission denied." in found.message
+            assert one.catalogue.find(MODEL) is None or one.catalogue.get(MODEL).machines == ()
+        assert (here.imports.remove(MODEL, list_nothing), names_of(here)) == (0, ([], []))
+        assert names_of(Here(here.data)) == ([], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_what_an_earlier_removal_could_not_delete_is_named(open_here, hub, tiny):
+    here = open_here
+    hub.add(REPOSITORY, tiny)
+    here.run()
+    left = here.data / f"{FOLDER}~removed"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"x")
+    give_away(here.data)
+    os.chown(left, 0, 0)
+    with as_user(), pytest.raises(ApiError, match="which an earlier removal left, cannot be deleted. Remove it by"):
+        here.imports.remove(MODEL, list_nothing)
+    assert (names_of(here), here.weights.get(MODEL).state) == (([MODEL], [MODEL]), "ready")
 
 
 @pytest.mark.parametrize("model", ["hf-acme/nothing@001", "google/gemma3@gemma-3-270m", "hf-a/../../../etc@001"])

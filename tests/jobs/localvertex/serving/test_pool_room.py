@@ -1,5 +1,7 @@
 """Models for which there is no memory, and what would fit instead."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +41,32 @@ def test_what_other_programs_leave_no_memory_for(tmp_path):
     assert (caught.value.status, serving.states()) == ("RESOURCE_EXHAUSTED", [])
     serving.require_room(replace(plan, context=4096).needs(), "It")
     assert Serving(tmp_path, budget=2**40, free_memory=lambda: None).room() == 2**40
+
+
+def test_while_a_driver_is_asked_for_free_memory_other_requests_go_on(tmp_path):
+    """As `nvidia-smi`, which may take seconds."""
+    is_slow, asked, answers = threading.Event(), threading.Event(), threading.Event()
+
+    def ask() -> int:
+        if not is_slow.is_set():
+            return 2**40
+        asked.set()
+        answers.wait(20)
+        return 0
+
+    serving = Serving(tmp_path, budget=2**40, free_memory=ask)
+    for name in ("asleep", "other"):
+        serving.offer(Plan(name, str(TINY)))
+    is_slow.set()
+    with ThreadPoolExecutor(2) as pool:
+        waking = pool.submit(serving.wake, serving.hold("asleep"))
+        assert asked.wait(20)
+        held = pool.submit(serving.hold, "other")
+        try:
+            assert held.result(5).plan.name == "other"
+        finally:
+            answers.set()
+        assert waking.result(20) is False
 
 
 def test_a_context_that_other_programs_leave_no_memory_for_is_not_suggested(tmp_path):

@@ -209,3 +209,30 @@ def test_a_full_disk_loses_what_nobody_serves_and_then_refuses(
         full.make_whole(source, "q4_k_m", tmp_path / "new", stay)
     assert [path.parent.name for path in (tmp_path / "quantized").glob("buckets/*/*/model.gguf")] == ["f16"]
     assert full.make_whole(source, "f16", tmp_path / "again", stay) == "f16"  # is there, takes nothing
+
+
+class Vanishing(Weights):
+    """Taken away as soon as somebody has seen for the last time of `left` that the file is there."""
+
+    left = 0
+
+    @property
+    def servable(self) -> bool:
+        found = super().servable
+        self.left -= 1
+        if self.left == 0:
+            self.gguf.unlink()
+        return found
+
+
+@pytest.mark.parametrize(("left", "kinds"), [(1, [""]), (2, ["q8_0"]), (3, ["q8_0"])])
+def test_weights_that_are_removed_while_they_are_listed(
+    tmp_path: Path, converter: CountingConverter, left: int, kinds: list[str]
+) -> None:
+    """After which they are no more."""
+    shutil.copyfile(SEES / "model.gguf", tmp_path / "model.gguf")
+    weights = Vanishing("local/tiny@tiny", tmp_path / "none", tmp_path / "model.gguf")
+    weights.left = left
+    found = make(tmp_path, converter)
+    assert [offer.kind for offer in found.list_offers(weights)] == kinds
+    assert list(found.list_needs(weights).values()) in ([], [{}])

@@ -16,7 +16,7 @@ from jobs.localvertex.engine.fast.attention import BLOCK, KEPT, attention, block
 from jobs.localvertex.engine.fast.lora import LoraLinears
 from jobs.localvertex.engine.fast.loss import TOKENS, Room, answer_loss
 from jobs.localvertex.engine.fast.norm import Norm, Turn
-from jobs.localvertex.engine.fast.rows import own_lengths
+from jobs.localvertex.engine.fast.rows import list_own_lengths
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_attention_with_sinks(lengths: list[int]) -> None:
 @pytest.mark.parametrize(("lengths", "shared"), [([9, 7, 8], 6), ([BLOCK, BLOCK + 9, 200, 12], 10), ([700, 650], 640)])
 def test_attention_with_a_beginning_that_rows_share(lengths: list[int], shared: int, window: int | None) -> None:
     blocks, whole = blocks_of(lengths, window, torch.float32, shared), plain_attention(lengths, window)
-    own = own_lengths(lengths, shared)
+    own = list_own_lengths(lengths, shared)
     first = torch.arange(shared)
     rests = torch.arange(shared, sum(own)).split([own[0] - shared, *own[1:]])
     spread = torch.cat([part for rest in rests for part in (first, rest)])

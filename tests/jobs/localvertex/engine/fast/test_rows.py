@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from jobs.localvertex.engine.fast.rows import Rows, own_lengths
+from jobs.localvertex.engine.fast.rows import Rows, list_own_lengths
 
 TOKENS = torch.tensor([1, 2, 3, 4, 5, 1, 2, 3, 6, 1, 2, 3, 4, 7, 8])
 LENGTHS = [5, 4, 6]
@@ -13,7 +13,7 @@ def rows_of(keep: list[int]) -> Rows:
 
 def test_what_all_rows_begin_with_is_there_once() -> None:
     rows = rows_of([3, 8, 12, 13])
-    assert (rows.shared, own_lengths(LENGTHS, rows.shared)) == (3, [5, 1, 3])
+    assert (rows.shared, list_own_lengths(LENGTHS, rows.shared)) == (3, [5, 1, 3])
     assert rows.tokens.tolist() == [1, 2, 3, 4, 5, 6, 4, 7, 8]
     assert rows.positions.tolist() == [0, 1, 2, 3, 4, 3, 3, 4, 5]
     assert rows.keep.tolist() == [3, 5, 6, 7]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from jobs.localvertex.devices.choice import BFLOAT16, FLOAT32, Training as Chosen
 from jobs.localvertex.devices.machine import CPU, CUDA, Card
@@ -35,6 +36,21 @@ def test_too_little_memory_is_said_before_it_is_used(workdir: Workdir, mode: str
         require_memory(job, ROWS, peak(job, 4) + 1)
     assert "A batch_size of 4 fits." in str(caught.value)
     assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_a_step_that_has_no_room_in_f32_is_slow_rather_than_refused(workdir: Workdir) -> None:
+    """As the console said before, which counts with bf16."""
+    workdir.describe(batch_size=8)
+    job, shape = Job.read(workdir.path / "job.json"), Shape.read(TINY)
+    assert shape is not None
+    half, single = (
+        round(Training(shape, method_of(job, has_images=False, dtype=dtype)).peak(ROWS, 8) * MARGIN)
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    found = [require_memory(job, ROWS, free + 1, quickest=torch.float32) for free in (single, half)]
+    assert (found, half < single) == ([torch.float32, torch.bfloat16], True)
+    with pytest.raises(JobError, match="A batch_size of 4 fits"):
+        require_memory(job, ROWS, half - 1, quickest=torch.float32)
 
 
 def card(free: int, dtype: str = BFLOAT16) -> Chosen:
@@ -113,4 +129,4 @@ def test_the_engine_asks_before_it_loads(workdir: Workdir) -> None:
     assert workdir.run() == 1
     (failed,) = workdir.events("failed")
     assert failed["code"] == "RESOURCE_EXHAUSTED"
-    assert failed["message"].startswith("The training needs about 2199.")
+    assert failed["message"].startswith("The training needs about 2419.")
