@@ -1,4 +1,4 @@
-"""How much one client may ask for; docs/operations.md has the same numbers in a table."""
+"""How much one client may ask for; docs/access.md has the same numbers in a table."""
 
 import threading
 from collections import Counter

@@ -64,7 +64,7 @@ def _split(url: str) -> tuple[SplitResult, dict[str, str]]:
             "directory."
         )
     if "@" in parts.netloc:
-        raise ValueError("FILES_URL must not hold a key or a password; docs/operations.md says where credentials go.")
+        raise ValueError("FILES_URL must not hold a key or a password; docs/containers.md says where credentials go.")
     if not _BUCKET.fullmatch(parts.netloc) or not _FOLDER.fullmatch(parts.path) or parts.fragment:
         raise ValueError(f"FILES_URL must be a bucket and a folder of plain letters; write for example {EXAMPLES}.")
     return parts, _check_options(parts.scheme, pairs)

@@ -40,7 +40,7 @@ def test_s3() -> None:
             f"FILES_URL must begin with gs:// or s3://, such as {EXAMPLES}. Leave it empty to keep files in the data "
             "directory.",
         ),
-        ("s3://key:secret@bucket/x", "FILES_URL must not hold a key or a password; docs/operations.md says where credentials go."),  # noqa: E501
+        ("s3://key:secret@bucket/x", "FILES_URL must not hold a key or a password; docs/containers.md says where credentials go."),  # noqa: E501
         ("gs://[", f"FILES_URL is not an address; write for example {EXAMPLES}."),
         ("gs://", NO_ADDRESS), ("gs://Bucket", NO_ADDRESS), ("gs://bucket/../x", NO_ADDRESS),
         ("gs://bucket/a//b", NO_ADDRESS),

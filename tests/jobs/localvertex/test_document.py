@@ -1,4 +1,4 @@
-"""What docs/localvertex.md says to paste, pasted."""
+"""What docs/localvertex-clients.md says to paste, pasted."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import pytest
 from jobs.localvertex.testing import Server, run
 from tests.jobs.localvertex.servers import ROOT
 
-TEXT = (ROOT / "docs/localvertex.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/localvertex-clients.md").read_text(encoding="utf-8")
 RECIPE = re.compile(r"^### (.+?)\n\n```(\w+)\n(.*?)```", re.DOTALL | re.MULTILINE)
 RECIPES = {name: (language, code) for name, language, code in RECIPE.findall(TEXT)}
 NEEDS = {"List with gcloud": "gcloud", "Chat with LangChain": "langchain_openai", "Chat with LiteLLM": "litellm"}

@@ -8,8 +8,8 @@ from console.presenters.health.documents import documents, render_document
 LINK = re.compile(r'href="([^"]*)"')
 IDENTIFIER = re.compile(r' id="([^"]*)"')
 PAGES = {slug: str(render_document(path)[1]) for slug, path in documents().items()}
-# The page around a document takes the rest of the 15 kB that a second visit to any page may take.
-LARGEST = 13_500
+# The page around a document takes the rest of the 15 kB that a second visit to any page may take. Figures are read by few.
+LARGEST, LARGEST_OF_FIGURES = 9_500, 11_500
 
 
 def places() -> set[str]:
@@ -33,7 +33,7 @@ def test_no_two_headings_have_one_name(slug):
 
 @pytest.mark.parametrize("slug", PAGES)
 def test_it_is_quickly_there(slug):
-    assert len(gzip.compress(PAGES[slug].encode())) <= LARGEST
+    assert len(gzip.compress(PAGES[slug].encode())) <= (LARGEST_OF_FIGURES if slug == "performance" else LARGEST)
 
 
 def test_a_heading_has_the_name_that_github_gives_it():
@@ -42,9 +42,9 @@ def test_a_heading_has_the_name_that_github_gives_it():
 
 
 def test_a_link_to_a_section_of_another_document():
-    assert 'href="/settings/about/operations/#prices-and-what-was-spent"' in PAGES["google-cloud"]
+    assert 'href="/settings/about/spending/#prices-and-what-was-spent"' in PAGES["google-cloud"]
 
 
 def test_a_decision_record_is_read_in_the_console():
-    assert 'href="/settings/about/adr/0003-failed-sign-ins/"' in PAGES["operations"]
+    assert 'href="/settings/about/adr/0003-failed-sign-ins/"' in PAGES["access"]
     assert documents()["adr/0003-failed-sign-ins"].name == "0003-failed-sign-ins.md"

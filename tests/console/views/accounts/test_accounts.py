@@ -253,7 +253,7 @@ def test_it_speaks_of_a_printed_link_where_one_was_printed(client, settings, db)
 
 def test_in_a_container_the_command_is_that_of_the_documents(settings):
     facts = reauthentication.new_link_facts(reauthentication.IMAGE_PYTHON)
-    assert facts["link_command"] in (settings.BASE_DIR / "docs/operations.md").read_text()
+    assert facts["link_command"] in (settings.BASE_DIR / "docs/access.md").read_text()
     assert (
         f"python -m venv --without-pip {reauthentication.IMAGE_PYTHON}"
         in (settings.BASE_DIR / "Dockerfile").read_text()

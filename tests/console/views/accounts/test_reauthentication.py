@@ -64,7 +64,7 @@ def choice(owner):
 
 
 def test_what_is_asked_for_is_listed_here():
-    """Whoever adds one looks at docs/operations.md, too."""
+    """Whoever adds one looks at docs/access.md, too."""
     guarded = {
         pattern.name: pattern.callback.sensitive_action
         for pattern in patterns()
