@@ -8,7 +8,8 @@ from console.presenters.health.documents import documents, render_document
 LINK = re.compile(r'href="([^"]*)"')
 IDENTIFIER = re.compile(r' id="([^"]*)"')
 PAGES = {slug: str(render_document(path)[1]) for slug, path in documents().items()}
-# The page around a document takes the rest of the 15 kB that a second visit to any page may take. Figures are read by few.
+# The page around a document takes the rest of the 15 kB that a second visit to any page may take.
+# Figures are read by few.
 LARGEST, LARGEST_OF_FIGURES = 9_500, 11_500
 
 
