@@ -38,12 +38,12 @@ def test_it_is_quickly_there(slug):
 
 
 def test_a_heading_has_the_name_that_github_gives_it():
-    assert '<h2 id="files-without-a-common-disk-files_url">' in PAGES["containers"]
+    assert '<h2 id="files-without-a-shared-disk-files_url">' in PAGES["containers"]
     assert '<h2 id="https-composetlsyml">' in PAGES["containers"]
 
 
 def test_a_link_to_a_section_of_another_document():
-    assert 'href="/settings/about/spending/#prices-and-what-was-spent"' in PAGES["google-cloud"]
+    assert 'href="/settings/about/spending/#prices-and-costs"' in PAGES["google-cloud"]
 
 
 def test_a_decision_record_is_read_in_the_console():
