@@ -16,7 +16,7 @@ from tests.support.running import ROOT
 
 IS_DEBIAN = browser.is_debian(Path("/etc/os-release"))
 NO_LIBRARY = 'echo "$0: error while loading shared libraries: libnss3.so: cannot open shared object file" >&2; exit 127'
-REFUSES = "echo 'E: Unable to locate package chromium' >&2; exit 100"
+REFUSES = "echo 'E: Unable to locate package chromium-headless-shell' >&2; exit 100"
 
 
 def write(folder: Path, **programs: str) -> None:
@@ -48,7 +48,7 @@ def test_without_any_it_says_so_within_seconds(tmp_path):
     lines = ended.stderr.splitlines()
     assert (ended.returncode, lines[0]) == (1, "The browser tests need Chromium, and there is none that starts.")
     assert "Playwright's own cannot be downloaded: " in ended.stderr
-    assert "apt-get install chromium" in ended.stderr
+    assert "apt-get install chromium-headless-shell" in ended.stderr
     assert time.monotonic() - began < 20
 
 
@@ -66,7 +66,11 @@ def test_debian_s_package_is_installed_by_who_may(tmp_path, sudo):
     ended = set_up(tmp_path)
     asked = (tmp_path / "log").exists()
     assert (ended.returncode, asked) == (1, os.geteuid() == 0 or sudo != "exit 1")
-    told = "apt-get update failed: E: Unable to locate package chromium" if asked else "Debian's package needs root"
+    told = (
+        "apt-get update failed: E: Unable to locate package chromium-headless-shell"
+        if asked
+        else "Debian's package needs root"
+    )
     assert told in ended.stderr
 
 
@@ -75,14 +79,17 @@ def test_debian_s_package_is_installed_by_who_may(tmp_path, sudo):
 def test_what_was_installed_is_tried(tmp_path):
     with sync_playwright() as playwright:
         real = browser.program(playwright)
-    made = f'[ "$1" = update ] || printf \'#!/bin/sh\\nexec {real} "$@"\\n\' >{tmp_path}/chromium'
+    made = f'[ "$1" = update ] || printf \'#!/bin/sh\\nexec {real} "$@"\\n\' >{tmp_path}/chromium-headless-shell'
     last = "for word; do :; done"
-    write(tmp_path, apt_get=f"{last}; [ $word = update ] || {{ {made}; /bin/chmod +x {tmp_path}/chromium; }}")
+    write(
+        tmp_path,
+        apt_get=f"{last}; [ $word = update ] || {{ {made}; /bin/chmod +x {tmp_path}/chromium-headless-shell; }}",
+    )
     write(tmp_path, sudo='shift; exec "$@"')
     for name in ("sh", "env", "dirname", "readlink"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     ended = set_up(tmp_path)
-    message = "Installing Debian's package chromium for the browser tests.\n"
+    message = "Installing Debian's package chromium-headless-shell for the browser tests.\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, message, "")
 
 

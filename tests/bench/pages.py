@@ -68,7 +68,7 @@ def main() -> int:
 def taken(folder: Path) -> list[Figures]:
     with running(folder / "data", with_tiny_model()) as console, sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=program(playwright), args=arguments)
+        browser = playwright.chromium.launch(executable_path=program(playwright, for_people=True), args=arguments)
         figures = measured(browser, console)
         browser.close()
     return figures

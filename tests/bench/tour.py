@@ -85,7 +85,7 @@ def main() -> int:
         sync_playwright() as playwright,
         Visitor(console.address) as visitor,
     ):
-        browser = playwright.chromium.launch(executable_path=program(playwright), args=QUIET)
+        browser = playwright.chromium.launch(executable_path=program(playwright, for_people=True), args=QUIET)
         cookies = signed_in(browser.new_context(), console, visitor)
         journey.wait_for_catalogue(visitor)
         wait_for_weights(console)

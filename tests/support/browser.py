@@ -15,10 +15,12 @@ from pathlib import Path
 
 from playwright.sync_api import Error, Playwright, sync_playwright
 
+# The same pages without a browser around them, in half of the processor's time.
+SHELL = "chromium-headless-shell"
 NAMES = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 ON_MACOS = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
 REMEDIES = """Remedies:
-    on Debian: {sudo}apt-get install chromium
+    on Debian: {sudo}apt-get install chromium-headless-shell
     elsewhere: Chromium or Google Chrome from the system's packages, with a program of that name in PATH
     or, with the network: {python} -m playwright install chromium
                {sudo}{python} -m playwright install-deps chromium
@@ -34,9 +36,10 @@ class NoBrowser(Exception):
     """One sentence for each way that was tried."""
 
 
-def program(playwright: Playwright) -> str:
-    """Of the system, or what Playwright downloaded earlier."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+def program(playwright: Playwright, *, for_people: bool = False) -> str:
+    """Of the system, or what Playwright downloaded earlier. `for_people`: a whole browser, where there is one."""
+    names = (*NAMES, SHELL) if for_people else (SHELL, *NAMES)
+    found = next((path for name in names if (path := shutil.which(name))), None)
     found = found or next(
         (path for path in (*ON_MACOS, playwright.chromium.executable_path) if Path(path).exists()), None
     )
@@ -79,9 +82,9 @@ def install_package() -> None:
     power = ways_to_install()
     if power is None:
         raise NoBrowser("Debian's package needs root, or a sudo that asks for no password.")
-    print("Installing Debian's package chromium for the browser tests.", flush=True)
+    print(f"Installing Debian's package {SHELL} for the browser tests.", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+    for words in (["update"], ["install", "-y", "--no-install-recommends", SHELL]):
         ended = subprocess.run(
             [*power, "apt-get", *APT, *words], env=environment, capture_output=True, text=True, check=False
         )
