@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 TOKENS = 256  # at a time: enough for the matrix product to be fast
-PIECE = 8  # of which so many are widened to f32 at a time: 8 MB
+PIECE = 4  # of which so many are widened to f32 at a time: 4 MB
 
 
 class Room:
-    """Memory for logits that is kept from step to step: getting a hundred megabytes anew takes a tenth as long as all
-    that is computed in them."""
+    """Memory for logits that is kept from step to step: getting it anew takes three times as long as all that is
+    computed in it."""
 
     def __init__(self) -> None:
         self.memory: Tensor | None = None
+        self.wide: Tensor | None = None
 
     def take(self, rows: int, head: Tensor) -> Tensor:
         size = rows * len(head)
@@ -26,6 +27,14 @@ class Room:
             with torch.inference_mode(False):  # an evaluation's memory could not be written to in the next epoch
                 self.memory = head.new_empty(size)
         return self.memory[:size].view(rows, len(head))
+
+    def widen(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """`logits` of a piece in f32, and room for as many."""
+        if self.wide is None:
+            with torch.inference_mode(False):
+                self.wide = logits.new_empty((2, PIECE, logits.shape[1]), dtype=torch.float32)
+        wide, other = self.wide[:, : len(logits)]
+        return wide.copy_(logits), other
 
 
 class _AnswerLoss(torch.autograd.Function):
@@ -40,7 +49,7 @@ class _AnswerLoss(torch.autograd.Function):
             logits = memory[: len(targets[some])]
             torch.mm(hidden[some], head.t(), out=logits)
             for piece, wanted in zip(logits.split(PIECE), targets[some].split(PIECE), strict=True):
-                loss, hits = replace_by_gradient(piece, wanted)
+                loss, hits = replace_by_gradient(piece, wanted, room)
                 total += loss
                 right += hits
             if grad is not None:
@@ -55,14 +64,15 @@ class _AnswerLoss(torch.autograd.Function):
         return grad * grads[0].to(grad.dtype), None, None, None
 
 
-def replace_by_gradient(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def replace_by_gradient(logits: Tensor, targets: Tensor, room: Room) -> tuple[Tensor, Tensor]:
     """`logits` become probabilities minus one at the target."""
     rows = torch.arange(len(targets))
     best, wanted = logits.amax(dim=-1), logits[rows, targets]
     # Without the index of the best, which takes longer than all else here: it is looked for where it may be the target.
     near = wanted == best
     right = (logits[near].argmax(dim=-1) == targets[near]).sum()
-    probabilities = torch.softmax(logits.float(), dim=-1)
+    wide, probabilities = room.widen(logits)
+    torch.softmax(wide, dim=-1, out=probabilities)
     log_total = best.float() - probabilities.amax(dim=-1).log()
     probabilities[rows, targets] -= 1
     logits.copy_(probabilities)

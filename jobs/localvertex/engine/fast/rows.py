@@ -3,11 +3,12 @@
 A token's values depend on what is before it alone, so the instructions that every row begins with have the same values
 in all rows, and the gradients of the rows add up in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,19 @@ class Rows:
     def whole(cls, tokens: Tensor, lengths: list[int], keep: Tensor) -> Self:
         """With nothing left out."""
         return cls(tokens, torch.cat([torch.arange(length) for length in lengths]), lengths, 0, keep)
+
+    def pad(self, multiple: int) -> Self:
+        """With one row more of which nothing is wanted, unless the tokens are a multiple already."""
+        lacking = -len(self.tokens) % multiple
+        if not lacking:
+            return self
+        end = self.shared + lacking
+        return replace(
+            self,
+            tokens=functional.pad(self.tokens, (0, lacking)),
+            positions=torch.cat([self.positions, torch.arange(self.shared, end)]),
+            lengths=[*self.lengths, end],
+        )
 
 
 def count_shared(tokens: Tensor, positions: Tensor, lengths: list[int], keep: Tensor) -> int:

@@ -12,6 +12,7 @@ from jobs.localvertex.engine.fast import attention, loss
 from jobs.localvertex.engine.fast.decoder import FastDecoder
 from jobs.localvertex.engine.fast.packed import PackedModel
 from jobs.localvertex.engine.fast.supported import fast_model
+from jobs.localvertex.engine.fast.workers import Workers
 from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import dtype_of_base, trainable
 from jobs.localvertex.engine.tokens import IGNORED
@@ -47,6 +48,8 @@ def kept_for_backward(model: Any, vocabulary: int) -> int:
         return tensor
 
     fast = fast_model(model)
+    if isinstance(fast, FastDecoder):
+        fast.workers = Workers(1)  # those of other threads would not be seen
     rows = torch.randint(3, vocabulary, (ROWS, LENGTH)).tolist()
     labels = [[IGNORED] * (LENGTH - ANSWERS) + row[LENGTH - ANSWERS :] for row in rows]
     batch = Collator(0, None, flat=fast is not None)(

@@ -17,6 +17,7 @@ from jobs.localvertex.engine.dataset import load_examples
 from jobs.localvertex.engine.fast.decoder import FastDecoder
 from jobs.localvertex.engine.fast.packed import NAME, PackedModel
 from jobs.localvertex.engine.fast.supported import FastModel, fast_decoder, fast_model, packed_model
+from jobs.localvertex.engine.fast.workers import Workers
 from jobs.localvertex.engine.model import load_base, lora_targets
 from jobs.localvertex.engine.tokens import IGNORED, ChatEncoder
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
@@ -71,6 +72,41 @@ def test_same_loss_and_gradients_as_transformers(folder: Path, window: int | Non
     if window:
         causal.config.get_text_config().sliding_window = window
     assert_learns_the_same(model, FastDecoder(causal), folder)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_rows_divided_among_threads_teach_the_same(threads: int) -> None:
+    model = adapt(TINY, torch.float32)
+    fast = FastDecoder(model.get_base_model())
+    fast.workers = Workers(threads)
+    assert_learns_the_same(model, fast, TINY)
+
+
+def test_rows_divided_among_threads_are_measured_the_same() -> None:
+    """In an evaluation, after which the training goes on."""
+    model, rows = adapt(TINY, torch.float32), load_examples(TUNE / "train.jsonl", ChatEncoder(TINY), 512, "data")
+    fast, batch = (
+        FastDecoder(model.get_base_model()),
+        Collator(0, None, flat=True)([rows[number] for number in range(4)]),
+    )
+    losses = []
+    for threads, is_evaluated in ((1, True), (2, True), (2, False)):
+        fast.workers = Workers(threads)
+        with torch.inference_mode(is_evaluated):
+            losses.append(measure_flat(fast, batch).loss)
+    torch.testing.assert_close(losses[1], losses[0])
+    assert (losses[1].item(), losses[1].requires_grad, losses[2].requires_grad) == (losses[2].item(), False, True)
+
+
+def test_a_step_in_threads_gives_the_same_gradients_each_time() -> None:
+    model, rows = adapt(TINY, torch.bfloat16), load_examples(TUNE / "train.jsonl", ChatEncoder(TINY), 512, "data")
+    fast, batch = (
+        FastDecoder(model.get_base_model()),
+        Collator(0, None, flat=True)([rows[number] for number in range(6)]),
+    )
+    fast.workers = Workers(3)
+    first, second = (gradients(model, measure_flat(fast, batch).loss) for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
 FAMILIES = ["SmolLM2", "Llama 3", "Mistral", "Qwen 2.5", "Qwen 3", "SmolLM3"]
@@ -145,6 +181,7 @@ def test_loss_of_the_trainer_that_makes_all_logits(workdir: Workdir, tmp_path: P
 def test_what_rows_begin_with_is_computed_once() -> None:
     model = adapt(TINY, torch.float32)
     fast, counts = FastDecoder(model.get_base_model()), []
+    fast.workers = Workers(1)
     fast.embed.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
     first, second = torch.arange(30), torch.arange(30).index_fill_(0, torch.tensor([20]), 7)
     fast(torch.cat([first, second]), [30, 30], torch.tensor([25, 55]))

@@ -40,3 +40,12 @@ def test_one_row_stays_as_it_is() -> None:
 def test_whole_rows() -> None:
     rows = Rows.whole(TOKENS, LENGTHS, torch.tensor([3, 8]))
     assert (rows.shared, rows.positions.tolist()) == (0, [0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(("multiple", "added"), [(3, 0), (4, 3), (8, 7)])
+def test_a_row_more_makes_the_tokens_a_multiple(multiple: int, added: int) -> None:
+    rows = rows_of([3, 8, 12, 13])
+    padded = rows.pad(multiple)
+    assert len(padded.tokens) == len(padded.positions) == sum(own_lengths(padded.lengths, padded.shared)) == 9 + added
+    assert padded.positions[9:].tolist() == [3, 4, 5, 6, 7, 8, 9][:added]
+    assert torch.equal(padded.tokens[padded.keep], rows.tokens[rows.keep])
