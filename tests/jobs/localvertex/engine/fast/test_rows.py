@@ -46,6 +46,8 @@ def test_whole_rows() -> None:
 def test_a_row_more_makes_the_tokens_a_multiple(multiple: int, added: int) -> None:
     rows = rows_of([3, 8, 12, 13])
     padded = rows.pad(multiple)
-    assert len(padded.tokens) == len(padded.positions) == sum(own_lengths(padded.lengths, padded.shared)) == 9 + added
+    assert (
+        len(padded.tokens) == len(padded.positions) == sum(list_own_lengths(padded.lengths, padded.shared)) == 9 + added
+    )
     assert padded.positions[9:].tolist() == [3, 4, 5, 6, 7, 8, 9][:added]
     assert torch.equal(padded.tokens[padded.keep], rows.tokens[rows.keep])
