@@ -5,8 +5,8 @@ const LONGEST_WAIT_MS = 30_000;
 const KEEPALIVE_CHARACTERS = 60_000;
 
 // Keeps what is typed a moment after the last key, one request at a time, and tries again until it arrives. The answer
-// is the part of the page that says how it stands. Nothing goes once the step itself is sent. Asks before a page is left
-// whose input could not be kept, or with a file that was chosen and not sent.
+// is the part of the page that says how it stands. Once the step itself is sent, nothing goes, and what is under way is
+// given up. Asks before a page is left whose input could not be kept, or with a file that was chosen and not sent.
 export default class extends Controller {
   static targets = ["place", "told"];
   static values = { url: String, lost: String, left: String, gone: String };
@@ -64,8 +64,9 @@ export default class extends Controller {
     const { token } = this;
     const fields = [...new FormData(this.element)].filter(([, value]) => typeof value === "string");
     const body = new URLSearchParams(fields);
-    const keepalive = body.toString().length < KEEPALIVE_CHARACTERS;
-    const answer = await fetch(this.urlValue, { method: "POST", body, redirect: "manual", keepalive }).catch(() => null);
+    const { signal } = this.underWay = new AbortController();
+    const asked = { method: "POST", body, redirect: "manual", signal, keepalive: `${body}`.length < KEEPALIVE_CHARACTERS };
+    const answer = await fetch(this.urlValue, asked).catch(() => null);
     if (answer?.status !== 403 || isRepeated) return answer;
     // Somebody signed out, or in again elsewhere, which made another token.
     const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
@@ -108,6 +109,7 @@ export default class extends Controller {
   sending({ target }) {
     if (target !== this.element) return;
     clearTimeout(this.timer);
+    this.underWay?.abort();
     this.gone = true;
   }
 

@@ -341,6 +341,19 @@ def test_what_is_typed_survives_a_lost_page_two_devices_and_a_lost_line(person: 
     assert (found, asked, person.problems) == ([], ["beforeunload"], [])
 
 
+def test_what_is_being_kept_is_given_up_once_the_step_is_sent(person: Visit) -> None:
+    """It would come after the start of the job, to a draft that is gone."""
+    page = person.page
+    open_the_output_step(person)
+    page.route("**/keep/", lambda route: None)
+    with page.expect_request("**/keep/"):
+        page.locator("[name=output_uri]").fill("gs://garden-local/elsewhere")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/keep/")):
+        page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#wizard h2").first).to_have_text("Training")
+    assert person.problems == []
+
+
 def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
     phone.locator("#id_display_name").fill("From the phone")
     expect_saved(phone)

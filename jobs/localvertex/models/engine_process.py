@@ -11,8 +11,10 @@ INSTANT = "jobs.localvertex.instant"
 
 
 def child_environment() -> dict[str, str]:
-    """Passive waiting, set before torch starts: with active waiting, two threads on busy cores are slower than one."""
-    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    """Passive waiting, set before torch starts: with active waiting, two threads on busy cores are slower than one. One
+    heap for all threads: with one for each, a training keeps some 0.2 GB that it has freed."""
+    threads = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return os.environ | threads | {"PYTHONUNBUFFERED": "1"}
 
 
 def lower_priority(child: subprocess.Popen[bytes]) -> None:
