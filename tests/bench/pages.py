@@ -1,6 +1,8 @@
 """What each page weighs and when its largest part is painted, in Chromium: `python -m tests.bench.pages [--write]`.
 
-Starts a console of its own, with the rows of tests/e2e/seed.py. `--write` puts the table into docs/performance.md; it
+Starts a console of its own, with the rows of tests/e2e/seed.py, and Chromium's headless shell, which Playwright takes
+by itself, too: it shares the processor with the console, and a whole browser (`--whole-browser`) takes twice the time
+of it for its own work. `--write` puts the table into docs/performance.md; it
 is refused when the machine was busy before.
 """
 
@@ -52,11 +54,12 @@ class Figures:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--whole-browser", action="store_true", help="not the headless shell")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        figures = taken(Path(folder))
-    text = table(figures, load)
+        browser, figures = taken(Path(folder), whole=options.whole_browser)
+    text = table(figures, load, browser)
     print(text)
     if options.write:
         if load > BUSY:
@@ -65,13 +68,16 @@ def main() -> int:
     return 0 if all(one.met for one in figures) else 1
 
 
-def taken(folder: Path) -> list[Figures]:
+def taken(folder: Path, *, whole: bool) -> tuple[str, list[Figures]]:
+    """With the name of the browser."""
     with running(folder / "data", with_tiny_model()) as console, sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=program(playwright, for_people=True), args=arguments)
+        path = program(playwright, for_people=whole)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        name = f"{Path(path).name} {browser.version}"
         figures = measured(browser, console)
         browser.close()
-    return figures
+    return name, figures
 
 
 def measured(browser: Browser, console: Running) -> list[Figures]:
@@ -104,11 +110,12 @@ def fresh(browser: Browser, session: list[Any]) -> BrowserContext:
     return context
 
 
-def table(figures: list[Figures], load: float) -> str:
+def table(figures: list[Figures], load: float, browser: str) -> str:
     lines = [
         f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-pages`: {os.cpu_count()} cores, {platform.machine()}, "
-        f"load before the start {load:.1f}. Goals: {FIRST} kB at the first visit ({FIRST_WITH_CHART} with a chart), "
-        f"{AGAIN} kB at the second, largest paint within {PAINT_MS} ms, the median of {ROUNDS} visits.",
+        f"{browser}, load before the start {load:.1f}. Goals: {FIRST} kB at the first visit "
+        f"({FIRST_WITH_CHART} with a chart), {AGAIN} kB at the second, "
+        f"largest paint within {PAINT_MS} ms, the median of {ROUNDS} visits.",
         "",
         "| page | first visit, kB | second, kB | largest paint, first visit, ms | second, ms | met |",
         "|---|--:|--:|--:|--:|---|",
