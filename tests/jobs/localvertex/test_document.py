@@ -93,7 +93,7 @@ def test_long_recipe(name, instant, endpoint, tmp_path):
 
 @pytest.mark.slow
 def test_another_project_uses_it_in_its_tests(tmp_path):
-    section = TEXT.partition("## In the tests of another project")[2]
+    _, section = TEXT.split("## Tests of other projects\n")
     (tmp_path / "test_theirs.py").write_text(section.partition("```python\n")[2].partition("```")[0])
     command = [sys.executable, "-m", "pytest", "-q", *PLUGIN, "--rootdir", "."]
     ran = subprocess.run(
