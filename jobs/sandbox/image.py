@@ -96,12 +96,20 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
 
 
 def with_true_colours(image: Image.Image) -> Image.Image:
-    """In a mode that can be scaled: indices into a palette cannot."""
+    """In a mode that can be scaled: indices into a palette cannot. `image` gives its memory back once it is copied,
+    since scaling what is transparent makes a third copy."""
+    wanted = image.mode
     if image.mode.startswith("I"):
-        return image.convert("I")
-    if image.mode in {"P", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        return image.convert("RGBA")
-    return image.convert("L") if image.mode == "1" else image
+        wanted = "I"
+    elif image.mode in {"P", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        wanted = "RGBA"
+    elif image.mode == "1":
+        wanted = "L"
+    if wanted == image.mode and "transparency" not in image.info:
+        return image
+    converted = image.convert(wanted)
+    image.close()
+    return converted
 
 
 def orientation(image: Image.Image) -> Any:
