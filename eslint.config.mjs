@@ -15,6 +15,10 @@ export default [
       // `== null` means null or undefined, and nothing else.
       eqeqeq: ["error", "always", { null: "ignore" }],
       "no-implied-eval": "error",
+      "no-restricted-syntax": ["error", {
+        selector: ":matches(AwaitExpression, AwaitExpression > ChainExpression) > CallExpression[callee.property.name=/^(arrayBuffer|blob|formData|json|text)$/]",
+        message: "A body can break off after its head has come: catch that.",
+      }],
       "no-shadow": "error",
       "no-unused-expressions": "error",
       "no-use-before-define": ["error", { functions: false }],

@@ -48,7 +48,7 @@ export default class extends Controller {
     this.busy = true;
     this.placeTarget.dataset.busy = "";
     const answer = await this.post();
-    const html = answer && [200, 409].includes(answer.status) ? await answer.text() : "";
+    const html = answer && [200, 409].includes(answer.status) ? await answer.text().catch(() => "") : "";
     this.busy = false;
     delete this.placeTarget.dataset.busy;
     if (this.gone) return;
@@ -71,7 +71,7 @@ export default class extends Controller {
     // Somebody signed out, or in again elsewhere, which made another token.
     const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
     if (page?.type === "opaqueredirect") return page;
-    token.value = (await page?.text())?.match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1] ?? token.value;
+    token.value = (await page?.text().catch(() => ""))?.match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1] ?? token.value;
     return this.post(true);
   }
 

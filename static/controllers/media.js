@@ -72,8 +72,8 @@ export default class extends Controller {
   // One that the page proposes, which lies among its own files.
   async fetchSample({ detail }) {
     const name = detail.split("/").pop().replace(/\.[0-9a-f]{12}(?=\.)/, "");
-    const answer = await fetch(detail).catch(() => null);
-    if (answer?.ok) this.add([new File([await answer.blob()], name, { type: answer.headers.get("content-type") })]);
+    const blob = await fetch(detail).then((answer) => answer.ok && answer.blob()).catch(() => null);
+    if (blob) this.add([new File([blob], name, { type: blob.type })]);
     else this.complain(this.failedValue, { name });
   }
 
@@ -94,8 +94,8 @@ export default class extends Controller {
 
   async upload(file, place) {
     const answer = await this.post(this.urlValue, { file, endpoint: this.endpoint, box: this.boxValue }).catch(() => null);
-    const html = [201, 422].includes(answer?.status) ? await answer.text() : "";
-    if (answer?.status === 201) {
+    const html = [201, 422].includes(answer?.status) ? await answer.text().catch(() => "") : "";
+    if (html && answer.status === 201) {
       await window.htmx.swap({ text: html, sourceElement: place, target: place, swap: "outerHTML" });
     } else {
       place.remove();

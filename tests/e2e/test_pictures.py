@@ -4,6 +4,7 @@ import base64
 import io
 import random
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.support import journey
 from tests.support.headless_client import Visitor
+from tests.support.misbehaving_server import bad_server, begin
 from tests.support.running import GEMMA, ROOT, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -121,6 +123,26 @@ def test_a_picture_from_a_file_by_paste_and_by_drop_is_seen(
         right: any(first_turn(visit, endpoints["sees"], add) == right for _ in range(4)) for right, add in ways.items()
     }
     assert (seen, visit.problems) == (dict.fromkeys(ways, True), [])
+
+
+def test_an_upload_whose_answer_breaks_off_is_told_and_the_next_one_goes(
+    visit: Visit, page: Page, endpoints: dict[str, str]
+) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+
+    def break_off(connection: socket.socket) -> None:
+        begin(connection, b"201 Created")
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with bad_server(break_off) as server:
+        page.route("**/pictures/", lambda route: route.continue_(url=server.address), times=1)
+        give(page, "drop", "stars.png", saved(STARS))
+        told = page.locator(".attached-problems")
+        expect(told).to_have_text("stars.png could not be added. Check your connection and add it again.")
+    give(page, "drop", "square.png", saved(SQUARE))
+    expect(page.locator("#pictures li img")).to_have_count(1)
+    expect(told).to_be_empty()
+    assert [problem for problem in visit.problems if "ERR_CONTENT_LENGTH_MISMATCH" not in problem] == []
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import SCREENSHOTS, Visit, new_page, remarks
+from tests.support.misbehaving_server import bad_server, stall
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SOON, LATER = 60_000, 120_000
@@ -357,6 +358,18 @@ def test_what_is_being_kept_is_given_up_once_the_step_is_sent(person: Visit) -> 
         page.locator("[name=output_uri]").fill("gs://garden-local/elsewhere")
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("#wizard h2").first).to_have_text("Training")
+    assert person.problems == []
+
+
+def test_an_answer_that_stops_in_the_middle_is_given_up_with_it(person: Visit) -> None:
+    page = person.page
+    open_the_output_step(person)
+    with bad_server(stall) as server:
+        page.route("**/keep/", lambda route: route.continue_(url=f"{server.address}/keep/"))
+        with page.expect_response("**/keep/"):
+            page.locator("[name=output_uri]").fill("gs://garden-local/elsewhere")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#wizard h2").first).to_have_text("Training")
     assert person.problems == []
 
 

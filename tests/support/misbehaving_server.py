@@ -85,9 +85,18 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
+def begin(connection: socket.socket, status: bytes = b"200 OK") -> None:
+    connection.sendall(b'HTTP/1.1 %s\r\nContent-Length: 1000\r\n\r\n{"name": "pro' % status)
+
+
 def truncate(connection: socket.socket) -> None:
-    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"name": "pro')
+    begin(connection)
     connection.shutdown(socket.SHUT_RDWR)
+
+
+def stall(connection: socket.socket) -> None:
+    begin(connection)
+    hang(connection)
 
 
 def hang(connection: socket.socket) -> None:
