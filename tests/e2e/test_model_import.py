@@ -22,6 +22,7 @@ REPOSITORY = "acme/Tiny-Llama"
 SOON, LATER = 90_000, 400_000
 # What comes before is PyTorch, in the test as in the server, on a machine that may be busy.
 PATIENCE = 240
+TRIES = 4  # a new chat has the default temperature, at which a tiny model errs now and then
 BY_HEART = 12  # rows, which a model of random weights learns within seconds
 
 
@@ -167,14 +168,15 @@ def test_a_family_is_imported_tuned_deployed_and_answers_as_tuned(
     fill_in_the_steps(visit, shape.title, tmp_path, shape.epochs, base_model=shape.title, rate=shape.rate)
     start(visit, deploy=True)
     watch_it_succeed(visit, LATER)
-    told = list[str]()
+    job, told = visit.page.url, dict[str, list[str]]()
     questions = shape.questions([json.loads(row) for row in rows])
-    for question, _answer in questions:
-        job = visit.page.url
-        visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()
-        told.append(ask_in_chat(visit, question, first=True))
-        visit.page.goto(job)
-    assert (told, visit.problems) == ([answer for _question, answer in questions], [])
+    for question, answer in questions:
+        answers = told[question] = []
+        while answer not in answers and len(answers) < TRIES:
+            visit.page.goto(job)
+            visit.page.locator("#job-bar").get_by_role("link", name="Test in chat").click()
+            answers.append(ask_in_chat(visit, question, first=True))
+    assert ([answer in told[question] for question, answer in questions], visit.problems) == ([True] * 2, []), told
 
 
 def bring(visit: Visit, shape: Shape) -> None:
