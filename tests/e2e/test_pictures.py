@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
@@ -139,9 +139,18 @@ def test_an_upload_whose_answer_breaks_off_is_told_and_the_next_one_goes(
         give(page, "drop", "stars.png", saved(STARS))
         told = page.locator(".attached-problems")
         expect(told).to_have_text("stars.png could not be added. Check your connection and add it again.")
+    send, places = page.get_by_role("button", name="Send"), list[Any]()
+
+    def measure(route: Route) -> None:
+        places.append(send.bounding_box())
+        route.continue_()
+
+    page.route("**/pictures/", measure, times=1)
     give(page, "drop", "square.png", saved(SQUARE))
     expect(page.locator("#pictures li img")).to_have_count(1)
     expect(told).to_be_empty()
+    # A button that moved when the image came would be missed by who clicks it just then.
+    assert [send.bounding_box()] == places
     assert [problem for problem in visit.problems if "ERR_CONTENT_LENGTH_MISMATCH" not in problem] == []
 
 
