@@ -150,9 +150,10 @@ class Late(io.StringIO):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
-        self.stream, self.may_begin = stream, threading.Event()
+        self.stream, self.has_taken, self.may_begin = stream, threading.Event(), threading.Event()
 
     def fileno(self) -> int:
+        self.has_taken.set()
         self.may_begin.wait(20)
         return self.stream.fileno()
 
@@ -162,6 +163,7 @@ def test_lines_that_are_left_out_at_two_times_are_counted_twice(tmp_path, stuck)
     late, line = Late(stuck.stream), "x" * 999
     terminal = Terminal(tmp_path, late, screen_size=150_000)
     terminal.say("Starting.")
+    assert late.has_taken.wait(20)
     terminal.follow("web", io.BytesIO(f"{line}\n".encode() * 200), echo=True).join(20)
     late.may_begin.set()
     assert eventually(lambda: stuck.count_waiting() > len("Starting.\n"))
