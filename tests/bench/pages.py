@@ -1,9 +1,8 @@
 """What each page weighs and when its largest part is painted, in Chromium: `python -m tests.bench.pages [--write]`.
 
-Starts a console of its own, with the rows of tests/e2e/seed.py, and Chromium's headless shell, which Playwright takes
-by itself, too: it shares the processor with the console, and a whole browser (`--whole-browser`) takes twice the time
-of it for its own work. `--write` puts the table into docs/performance.md; it
-is refused when the machine was busy before.
+Starts a console of its own, with the rows of tests/e2e/seed.py, and Chromium's headless shell, which is Playwright's
+default: the browser shares the processor with the console, and a whole one (`--whole-browser`) takes twice as much of
+it. `--write` puts the table into docs/performance.md; it is refused when the machine was busy before.
 """
 
 import argparse
@@ -58,7 +57,7 @@ def main() -> int:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        browser, figures = taken(Path(folder), whole=options.whole_browser)
+        browser, figures = measure_pages(Path(folder), whole=options.whole_browser)
     text = table(figures, load, browser)
     print(text)
     if options.write:
@@ -68,7 +67,7 @@ def main() -> int:
     return 0 if all(one.met for one in figures) else 1
 
 
-def taken(folder: Path, *, whole: bool) -> tuple[str, list[Figures]]:
+def measure_pages(folder: Path, *, whole: bool) -> tuple[str, list[Figures]]:
     """With the name of the browser."""
     with running(folder / "data", with_tiny_model()) as console, sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu"]
