@@ -35,7 +35,7 @@ class CatalogueModel:
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
     `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
     `imported_bytes`: on the disk of the local Vertex AI, into which it was imported; None of any other.
-    `sampling`: what its endpoints take for temperature, top_p and top_k where a request does not say.
+    `sampling`: what its endpoints take for temperature, top_p, top_k and penalties where a request does not say.
     `knows_tools`: whether its chat template has a place for tools; None when not told.
     `precisions`: of the model itself ("base") and of what a full tuning makes of it ("full").
     """

@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 Sampling = dict[str, float]
-_RANGES = {"temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "top_k": (1, 1000)}
-_KEYS = {"temperature": b"general.sampling.temp"} | {
-    name: f"general.sampling.{name}".encode() for name in ("top_p", "top_k")
+_RANGES = {"temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "top_k": (1, 1000), "min_p": (0.0, 1.0)}
+# `dry_multiplier`: llama.cpp's, against sequences that repeat; 0 is none.
+_PENALTIES = {
+    "repetition_penalty": (0.5, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+    "presence_penalty": (-2.0, 2.0),
+    "dry_multiplier": (0.0, 5.0),
+}
+_KEYS = {"temperature": b"general.sampling.temp", "repetition_penalty": b"general.sampling.penalty_repeat"} | {
+    name: f"general.sampling.{name}".encode() for name in ("top_p", "top_k", "min_p")
 }
 _NUMBERS = {5: "<i", 6: "<f"}  # GGUF's types of 32 bits
 _HEADER_BYTES = 1024 * 1024  # these keys are among the first: far before the vocabulary ends
@@ -21,11 +28,16 @@ def read_sampling(given: object, gguf: Path, hf: Path) -> Sampling:
     return _keep_valid(given) or _keep_valid(_of_folder(hf)) or _keep_valid(_of_file(gguf))
 
 
+def without_penalties(sampling: Sampling) -> Sampling:
+    """For a tuned model: what it was taught may repeat itself, such as the keys of JSON."""
+    return {name: value for name, value in sampling.items() if name not in _PENALTIES}
+
+
 def _keep_valid(found: object) -> Sampling:
     values = found if isinstance(found, Mapping) else {}
     return {
         name: value
-        for name, (least, most) in _RANGES.items()
+        for name, (least, most) in (_RANGES | _PENALTIES).items()
         if isinstance(value := values.get(name), (int, float))
         and not isinstance(value, bool)
         and least <= value <= most

@@ -22,7 +22,18 @@ from jobs.localvertex.devices.machine import Machine
 
 PARENT_CHECK_SECONDS = 0.5
 TEXT_BATCH, IMAGE_BATCH = 64, 256
-SAMPLING = {"temperature": "temp", "top_p": "top_p", "top_k": "top_k"}
+SAMPLING = {
+    "temperature": "temp",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "penalty_repeat",
+    "frequency_penalty": "penalty_freq",
+    "presence_penalty": "penalty_present",
+    "dry_multiplier": "dry_multiplier",
+}
+# In tokens, how far penalties look back: in llama.cpp's own 64, a paragraph is forgotten before it comes again.
+PENALTY_WINDOW, SEQUENCE_WINDOW = 256, 512
 
 
 def choose_device() -> Serving:
@@ -60,6 +71,7 @@ def parameters(config: dict[str, Any], gpu_layers: int) -> Any:
     p.endpoint_slots = True
     p.endpoint_metrics = True
     p.ui = False
+    p.sampling.penalty_last_n, p.sampling.dry_penalty_last_n = PENALTY_WINDOW, SEQUENCE_WINDOW
     for name, value in config.get("sampling", {}).items():
         setattr(p.sampling, SAMPLING[name], value)
     return p

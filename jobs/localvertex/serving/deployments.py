@@ -27,6 +27,7 @@ from jobs.localvertex.api.wire import Json, Operation, load, now, pack
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.containers import CONTEXT_TOKENS
+from jobs.localvertex.models.sampling import without_penalties
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
 from jobs.localvertex.serving.quantizations import Quantizations, name_of_speed, own_kind
@@ -77,12 +78,13 @@ class Deployments:
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
         base = self._weights.find(note.get("base", ""))
+        sampling = base.sampling if base else {}
         plan = Plan(
             name,
             "",
             display_name=str(note.get("deployed_model", {}).get("displayName", "")),
             idle_seconds=note.get("idle_seconds"),
-            sampling=base.sampling if base else {},
+            sampling=sampling if note["form"] == BASE else without_penalties(sampling),
             context=int(note.get("context") or CONTEXT_TOKENS),
         )
         kind = note.get("quantization") or ""

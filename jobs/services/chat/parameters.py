@@ -13,6 +13,7 @@ PARAMETERS = (
 )  # fmt: skip
 # vLLM on TPUs samples for all requests of a batch at once: no seed of their own, no penalties, no grammar.
 TPU_PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "stop")
+PENALTIES = {"frequency_penalty", "presence_penalty"}
 _TPU = re.compile(r"ct\d")
 
 
@@ -27,10 +28,13 @@ def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[st
 
 
 def defaults_of(endpoint: Endpoint | None) -> dict[str, float]:
-    """What the endpoint's server takes for parameters that a chat leaves open, as far as the catalogue tells."""
+    """What the endpoint's server takes for parameters that a chat leaves open, as far as the catalogue tells.
+
+    The local server gives the penalties of a base model to that model alone, and not to what was tuned from it."""
     model = PublisherModel.objects.filter(name=endpoint.model.base_model).first() if endpoint else None
     told = model.data.get("sampling", {}) if model else {}
-    return {name: value for name, value in told.items() if name in RANGES and RANGES[name].has(value)}
+    names = set(RANGES) if endpoint and endpoint.model.publisher_model else set(RANGES) - PENALTIES
+    return {name: value for name, value in told.items() if name in names and RANGES[name].has(value)}
 
 
 def context_window(endpoint: Endpoint | None) -> int | None:

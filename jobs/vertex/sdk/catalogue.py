@@ -21,7 +21,9 @@ SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
 TEMPLATE_WITHOUT_TOOLS = "chat template of this model knows no tools"
 LONGEST_PACE = 3600
-SAMPLED, LARGEST_SETTING = ("temperature", "top_p", "top_k"), 10_000
+# Each with its least value.
+SAMPLED = {"temperature": 0, "top_p": 0, "top_k": 0, "frequency_penalty": -2, "presence_penalty": -2}
+LARGEST_SETTING = 10_000
 MAX_SIZE_DIGITS = 15
 MAX_SPEED = 10**6
 KIND = re.compile(r"[a-z0-9_]{0,16}")
@@ -108,7 +110,7 @@ def _sampling(text: str) -> dict[str, float]:
     """Whatever is no number of a parameter is left out."""
     found = read_object(text)
     told = {name: found[name] for name in SAMPLED if type(found.get(name)) in (int, float)}
-    return {name: value for name, value in told.items() if 0 <= value < LARGEST_SETTING}
+    return {name: value for name, value in told.items() if SAMPLED[name] <= value < LARGEST_SETTING}
 
 
 def _precisions(text: str) -> dict[str, tuple[Precision, ...]]:

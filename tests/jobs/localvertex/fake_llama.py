@@ -107,7 +107,7 @@ def words(wish):
 
 def note(fact):
     with seen.open("a") as file:
-        file.write(json.dumps(fact | {"deployed_model": port_file.parent.name}) + "\n")
+        file.write(json.dumps(fact | {"deployed_model": port_file.parent.name, "sampling": config["sampling"]}) + "\n")
 
 
 def leave_with_parent():

@@ -25,7 +25,8 @@ def test_a_file_is_served_where_the_package_has_it(package: Path, tmp_path: Path
     weights = look(package, tmp_path)[SMOLLM]
     assert (weights.gguf, weights.servable) == (package / FILE, True)
     assert (weights.hf, weights.trainable) == (tmp_path / "base-models" / "smollm2-135m-instruct" / "hf", False)
-    assert weights.sampling == {"temperature": 0.2, "top_p": 0.9}
+    penalties = {"frequency_penalty": 0.3, "dry_multiplier": 0.8}
+    assert weights.sampling == {"temperature": 0.2, "top_p": 0.9, **penalties}
 
 
 def test_a_package_without_its_file_is_no_model(package: Path, tmp_path: Path) -> None:

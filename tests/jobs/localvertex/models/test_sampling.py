@@ -3,7 +3,7 @@ import json
 import pytest
 from gguf import GGUFWriter
 
-from jobs.localvertex.models.sampling import read_sampling
+from jobs.localvertex.models.sampling import read_sampling, without_penalties
 from jobs.localvertex.models.weights import Weights
 
 
@@ -32,6 +32,19 @@ def test_the_gguf_file_says(tmp_path):
     assert read_sampling(None, path, tmp_path) == {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
 
 
+def test_penalties_are_read_too(tmp_path):
+    configure(tmp_path, {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1})
+    found = read_sampling(None, tmp_path / "none", tmp_path)
+    assert found == {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}
+    path = gguf_file(tmp_path / "model.gguf", min_p=0.25, penalty_repeat=1.5)
+    assert read_sampling(None, path, tmp_path / "none") == {"min_p": 0.25, "repetition_penalty": 1.5}
+
+
+def test_a_tuned_model_has_none():
+    told = {"temperature": 0.2, "frequency_penalty": 0.3, "presence_penalty": 1, "repetition_penalty": 1.1}
+    assert without_penalties({**told, "dry_multiplier": 0.8, "min_p": 0.1}) == {"temperature": 0.2, "min_p": 0.1}
+
+
 def test_neither_says(tmp_path):
     path = gguf_file(tmp_path / "model.gguf")
     assert read_sampling(None, path, tmp_path) == {}
@@ -55,6 +68,7 @@ def test_the_card_comes_first_then_the_files(tmp_path):
     [
         {"temperature": 9, "top_p": 0, "top_k": 0.5},
         {"temperature": "0.2", "top_p": None, "top_k": True},
+        {"repetition_penalty": 0, "frequency_penalty": 3, "dry_multiplier": -1, "min_p": 2},
         {"temperature": 0.6, "do_sample": False},
         [],
     ],

@@ -7,12 +7,19 @@ from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, Plan, launc
 from tests.jobs.localvertex.engine.conftest import TINY
 from tests.jobs.localvertex.servers import wait_for
 
-NAMES = ("temperature", "top_p", "top_k")
+SAMPLING = {
+    "temperature": 0.25, "top_k": 7, "min_p": 0.1, "repetition_penalty": 1.25, "frequency_penalty": 0.5,
+    "presence_penalty": 0.75, "dry_multiplier": 0.8,
+}  # fmt: skip
+TOLD = {
+    "temperature": 0.25, "top_k": 7, "min_p": 0.1, "repeat_penalty": 1.25, "frequency_penalty": 0.5,
+    "presence_penalty": 0.75, "dry_multiplier": 0.8, "top_p": 0.95, "repeat_last_n": 256, "dry_penalty_last_n": 512,
+}  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_model_s_own_settings_are_the_defaults(tmp_path):
-    plan = Plan("e/deployedModels/1", str(TINY / "model.gguf"), sampling={"temperature": 0.25, "top_k": 7})
+    plan = Plan("e/deployedModels/1", str(TINY / "model.gguf"), sampling=SAMPLING)
     child = launch(plan, tmp_path / "served", SERVING_COMMAND)
     try:
         wait_for(lambda: child.ready, lambda: "\n".join(child.last_lines()), 60)
@@ -21,4 +28,4 @@ def test_a_model_s_own_settings_are_the_defaults(tmp_path):
     finally:
         child.kill()
     told = found["default_generation_settings"]["params"]
-    assert [round(told[name], 3) for name in NAMES] == [0.25, 0.95, 7]
+    assert {name: round(told[name], 3) for name in TOLD} == TOLD

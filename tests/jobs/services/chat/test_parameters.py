@@ -28,6 +28,13 @@ def test_the_defaults_that_the_catalogue_tells():
     assert parameters.defaults_of(factories.ready_endpoint()) == {"temperature": 0.2}
 
 
+@pytest.mark.parametrize(("tuned", "penalties"), [("", {"frequency_penalty": 0.3}), ("gs://tuned/model", {})])
+def test_penalties_are_the_base_model_s_alone(tuned, penalties):
+    factories.publisher_model(data={"sampling": {"temperature": 0.2, "frequency_penalty": 0.3, "presence_penalty": 9}})
+    endpoint = factories.ready_endpoint(artifact_uri=tuned)
+    assert parameters.defaults_of(endpoint) == {"temperature": 0.2, **penalties}
+
+
 def test_defaults_that_nobody_tells():
     assert (parameters.defaults_of(None), parameters.defaults_of(factories.ready_endpoint())) == ({}, {})
 

@@ -64,7 +64,8 @@ def test_what_its_documents_tell(settings):
     [
         ('{"temperature": 0.2, "top_p": 0.9, "top_k": 40}', {"temperature": 0.2, "top_p": 0.9, "top_k": 40}),
         ('{"temperature": "hot", "top_p": true, "top_k": NaN, "min_p": 0.1}', {}),
-        ('{"temperature": -1, "top_k": 1e99}', {}),
+        ('{"temperature": -1, "top_k": 1e99, "frequency_penalty": -3}', {}),
+        ('{"frequency_penalty": -0.5, "presence_penalty": 1}', {"frequency_penalty": -0.5, "presence_penalty": 1}),
         ("[1]", {}),
         ("hot", {}),
         ("", {}),

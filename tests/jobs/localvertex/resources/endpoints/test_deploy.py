@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -39,6 +42,23 @@ def test_tuned_model_by_its_folder(server):
     assert finished.error.message == ""
     (adapter,) = (server.data / "endpoints/tuned-one").glob("*/adapter.gguf")
     assert adapter.read_bytes() == b"adapter"
+
+
+def test_penalties_are_the_base_model_s_alone(own_server, tmp_path):
+    """What a model was taught may repeat itself."""
+    folder = tmp_path / "mine"
+    shutil.copytree(TINY_FOLDER, folder)
+    (folder / "generation_config.json").write_text('{"temperature": 0.5, "repetition_penalty": 1.25}')
+    own_server.extra = ["--base-model", f"me/mine@one={folder}"]
+    server = own_server.start()
+    done = server.until(server.create(server.job(base_model="me/mine@one")).name, "SUCCEEDED")
+    tuned = {"gcs_uri": server.models.get_model(name=done.tuned_model.model).artifact_uri}
+    server.deployed("of-base", publisher_model_name="publishers/me/models/mine@one")
+    server.deployed("of-tuned", custom_model=tuned)
+    for endpoint in ("of-base", "of-tuned"):
+        assert server.chat(endpoint).status_code == 200
+    seen = [json.loads(line) for line in (server.data / "endpoints/seen.jsonl").read_text().splitlines()]
+    assert [one["sampling"] for one in seen] == [{"temperature": 0.5, "repetition_penalty": 1.25}, {"temperature": 0.5}]
 
 
 def test_chosen_ids_exist_once(server):
