@@ -27,7 +27,7 @@ PACKED = (*DECODERS, "phi3", "gemma4_text", "gpt_oss")
 # What a weight of a projection takes, its scales included.
 QUANTIZED = {"4bit": 0.56, "8bit": 1.06}
 # As `engine/fast/loss.py` and `attention.py` cut them.
-TOKENS_OF_LOSS, BLOCK, KEPT = 256, 256, 512
+TOKENS_OF_LOSS, FEW, BLOCK, KEPT = 256, 1 / 4, 256, 512
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Training:
     def count_passing(self, rows: Sequence[Row]) -> int:
         """While all that is still there: two gradients of the logits, and that of the vocabulary in a full tuning."""
         if self.is_fast:
-            return self.method.base * TOKENS_OF_LOSS * self.shape.vocabulary
+            return int((1 + FEW) * self.method.base * TOKENS_OF_LOSS * self.shape.vocabulary)
         gradients = self.shape.embedding * SINGLE if self.method.is_full else 0
         return _answers(rows) * self.shape.vocabulary * 2 * SINGLE + gradients
 

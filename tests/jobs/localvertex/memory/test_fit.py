@@ -38,7 +38,7 @@ def test_it_fits_with_a_smaller_batch():
     fit = fit_training(LORA, ROWS, 8, free)
     assert (fit.fits, fit.batch) == (False, 2)
     assert why_not_train(LORA, ROWS, 8, free) == (
-        "The training needs about 4.6 GB of memory, and 1.8 GB are free on this machine. A batch_size of 2 fits."
+        "The training needs about 4.6 GB of memory, and 1.9 GB are free on this machine. A batch_size of 2 fits."
         f" {OTHERS}"
     )
 

@@ -14,7 +14,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from jobs.localvertex.engine.fast.activation import ACTIVATIONS, apply_gate
 from jobs.localvertex.engine.fast.attention import BLOCK, KEPT, attention, blocks_of, spans_of
 from jobs.localvertex.engine.fast.lora import LoraLinears
-from jobs.localvertex.engine.fast.loss import TOKENS, Room, answer_loss
+from jobs.localvertex.engine.fast.loss import FEW, IMPROBABLE, TOKENS, Room, answer_loss
 from jobs.localvertex.engine.fast.norm import Norm, Turn
 from jobs.localvertex.engine.fast.rows import list_own_lengths
 
@@ -192,6 +192,35 @@ def test_answer_loss(count: int) -> None:
 
     assert_same(lambda hidden: answer_loss(hidden, head, targets, Room())[0], plain, hidden)
     torch.testing.assert_close(total, plain(hidden))
+
+
+@pytest.mark.parametrize("count", [9, TOKENS + 3])
+def test_improbable_words_count_as_the_mean_of_all(count: int) -> None:
+    hidden, head, targets = torch.randn(count, 16), torch.randn(400, 16), torch.randint(40, (count,))
+    hidden[:, 0], head[40:, 1:], head[40:, 0] = 1, head[40:, 1:] / 4, -12
+    (leaf,) = leaves(hidden)
+    answer_loss(leaf, head, targets, Room())[0].backward()
+    expected = []
+    for part, wanted in zip(hidden.split(TOKENS), targets.split(TOKENS), strict=True):
+        gradient = torch.softmax(part @ head.t(), -1)
+        probable = gradient.amax(0) >= IMPROBABLE
+        assert 0 < probable.sum() <= 400 * FEW
+        gradient[torch.arange(len(part)), wanted] -= 1
+        together = gradient[:, ~probable].sum(1, keepdim=True) * head.mean(0)
+        expected.append(gradient[:, probable] @ head[probable] + together)
+    torch.testing.assert_close(leaf.grad, torch.cat(expected))
+
+
+def test_nearly_all_words_are_improbable_and_gradients_nearly_exact() -> None:
+    hidden, head, targets = torch.randn(20, 16), torch.randn(4000, 16), torch.randint(40, (20,))
+    hidden[:, 0], head[40:, 1:], head[40:, 0] = 1, head[40:, 1:] / 4, -12
+    ours, exact = leaves(hidden, hidden)
+    answer_loss(ours, head, targets, Room())[0].backward()
+    functional.cross_entropy(exact @ head.t(), targets, reduction="sum").backward()
+    assert ours.grad is not None
+    assert exact.grad is not None
+    assert not torch.equal(ours.grad, exact.grad)
+    assert (ours.grad - exact.grad).norm() < 0.003 * exact.grad.norm()
 
 
 def test_answer_loss_in_memory_that_was_used_before() -> None:
