@@ -34,6 +34,8 @@ SAMPLING = {
 }
 # In tokens, how far penalties look back: in llama.cpp's own 64, a paragraph is forgotten before it comes again.
 PENALTY_WINDOW, SEQUENCE_WINDOW = 256, 512
+# llama.cpp takes a parameter from the file unless its bit says that it was chosen.
+ALL_CHOSEN = 0x7FFFFFFF
 
 
 def choose_device() -> Serving:
@@ -71,6 +73,7 @@ def parameters(config: dict[str, Any], gpu_layers: int) -> Any:
     p.endpoint_slots = True
     p.endpoint_metrics = True
     p.ui = False
+    p.sampling.user_sampling_config = ALL_CHOSEN
     p.sampling.penalty_last_n, p.sampling.dry_penalty_last_n = PENALTY_WINDOW, SEQUENCE_WINDOW
     for name, value in config.get("sampling", {}).items():
         setattr(p.sampling, SAMPLING[name], value)
