@@ -103,7 +103,7 @@ class FastDecoder:
     def __call__(self, tokens: Tensor, lengths: list[int], keep: Tensor) -> Tensor:
         """`tokens` of all rows, one row after another; `keep`: indices of those that come before an answer token."""
         rows = Rows.of(tokens, lengths, keep)
-        divided = divide_rows(lengths, rows.shared, self.workers.threads)
+        divided = divide_rows(lengths, rows.shared, self.workers.choose_threads())
         if len(divided) == 1:
             return self.compute(rows)
         row = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))

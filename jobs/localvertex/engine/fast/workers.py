@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from jobs.localvertex.engine.fast.crowding import Crowding
+
 MOST = 4  # threads with rows of their own: Python starts one operation at a time
 GAIN = 0.5  # n threads that share every operation are n ** GAIN times as fast as one
 
@@ -22,6 +24,12 @@ class Workers:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads)
+        self._crowding = Crowding(threads)
+
+    def choose_threads(self) -> int:
+        """For the next step, by what other programs leave."""
+        self.threads = self._crowding.choose_threads()
+        return self.threads
 
     def run(self, tasks: Sequence[Callable[[], T]], *, learns: bool) -> list[T]:
         """All at the same time; they share the threads evenly. `learns`: with a graph for the backward pass."""
