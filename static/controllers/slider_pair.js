@@ -6,7 +6,7 @@ export default class extends Controller {
 
   connect() {
     this.box = this.element.querySelector('input:not([type="range"])');
-    this.fromBox = () => { this.rangeTarget.value = this.box.value; };
+    this.fromBox = () => { this.rangeTarget.value = this.box.value || this.box.dataset.default || ""; };
     this.box.addEventListener("input", this.fromBox);
     this.fromBox();
   }

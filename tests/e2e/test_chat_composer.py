@@ -348,6 +348,9 @@ def test_settings(chat: Page, visit: Visit) -> None:
     chat.get_by_role("button", name="Reset Temperature").click()
     expect(chat.locator("#id_temperature")).to_have_value("")
     expect(chat.locator("#id_temperature")).to_be_focused()
+    default = "(box) => { box.dataset.default = '0.4'; box.dispatchEvent(new Event('input')); }"
+    chat.locator("#id_temperature").evaluate(default)
+    expect(chat.locator(".slider", has_text="Temperature").locator("[type=range]")).to_have_value("0.4")
     chat.get_by_role("button", name="Reset all").click()
     expect(chat.locator(".param.changed")).to_have_count(0)
     expect(chat.locator("#id_seed")).to_have_value("")

@@ -138,7 +138,8 @@ class OptionsForm(forms.Form):
         form.is_typing, form.saved_format = is_typing, wanted
         for name, value in (defaults or {}).items():
             if name in form.fields:
-                form.fields[name].widget.attrs["placeholder"] = _("Default: %s") % f"{value:g}"
+                shown = f"{value:g}"
+                form.fields[name].widget.attrs |= {"placeholder": _("Default: %s") % shown, "data-default": shown}
         return form
 
     def clean(self) -> dict[str, Any]:

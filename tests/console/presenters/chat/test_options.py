@@ -13,6 +13,7 @@ def test_the_model_s_own_defaults_are_shown_in_what_is_left_open():
     form = options_of(talk)
     places = [str(form.fields[name].widget.attrs["placeholder"]) for name in ("temperature", "top_p", "top_k")]
     assert places == ["Default: 0.2", "Default: 0.9", "Default"]
+    assert [form.fields[name].widget.attrs.get("data-default") for name in ("temperature", "top_k")] == ["0.2", None]
     assert [form[name].value() for name in ("temperature", "top_p")] == [None, 0.5]
 
 
