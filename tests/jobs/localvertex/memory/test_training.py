@@ -63,7 +63,7 @@ def kept_for_backward(model: Any, vocabulary: int) -> int:
 
 def test_blocks_are_cut_as_the_engine_does() -> None:
     assert (estimates.BLOCK, estimates.KEPT) == (attention.BLOCK, attention.KEPT)
-    assert estimates.TOKENS_OF_LOSS == loss.TOKENS
+    assert (estimates.TOKENS_OF_LOSS, estimates.FEW) == (loss.TOKENS, loss.FEW)
 
 
 @pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
